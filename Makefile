@@ -1,0 +1,58 @@
+# One line a target; `make help` lists them. Everything lands in .venv and in the cache folder.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup demo format lint types imports docs test check bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 12
+
+$(VENV)/.run: requirements/run.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing pinned dependencies into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "installing pinned development tools into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/.dev ## virtual environment with everything, from pinned hashes
+
+demo: $(VENV)/.run ## run a sample MPIJob on this machine to its end
+	@$(BIN)/mpiop run deploy/samples/openmpi-helloworld.yaml
+
+format: setup ## rewrite the code in house style
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lint: setup ## style
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: setup ## types, strictly
+	$(BIN)/mypy
+
+imports: setup ## who may import whom
+	$(BIN)/lint-imports
+
+docs: setup ## regenerate what is generated in docs/
+	$(BIN)/python -m mpiop.states.diagram docs/states.md
+
+test: setup ## tests alone; ARGS="-k word" narrows
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports ## everything CI runs; ends in pytest's summary
+	$(BIN)/python -m mpiop.states.diagram --check docs/states.md
+	$(BIN)/python -m pytest --cov --cov-report=term --durations=10
+
+bench: setup ## figures of this machine
+	$(BIN)/python bench/run.py
+
+lock: setup ## pin dependencies anew
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra local --group pyproject.toml:build -o requirements/run.txt pyproject.toml
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra local --group pyproject.toml:dev -o requirements/dev.txt pyproject.toml
+
+clean: ## remove what `make` made here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
