@@ -1,0 +1,169 @@
+"""The closed union of things that a plan can ask for, in the order it asks.
+
+The executor carries out actions one after the other (neighbouring creates and
+deletes side by side) and stops at the first failure; order is part of the decision.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import attrs
+
+from mpiop.reconcile.mpijob import Json
+
+KindName = Literal[
+    "MPIJob",
+    "Pod",
+    "Job",
+    "Service",
+    "ConfigMap",
+    "Secret",
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
+]
+
+
+@attrs.frozen
+class Ref:
+    """Names one object."""
+
+    kind: KindName
+    namespace: str
+    name: str
+
+
+@attrs.frozen
+class Create:
+    """Create the manifest. AlreadyExists leads to one live GET (design 5.3)."""
+
+    ref: Ref
+    manifest: Json = attrs.field(eq=False)
+
+
+@attrs.frozen
+class CreateSSHSecret:
+    """Create the ssh Secret; the executor makes the key. AlreadyExists is success."""
+
+    ref: Ref
+    manifest: Json = attrs.field(eq=False)
+
+
+@attrs.frozen
+class CreateLauncher:
+    """Create, or resume, a launcher Job after the live reads that make it the only one.
+
+    Before the write the executor reads the MPIJob (same uid, no verdict, `attempt`
+    as recorded, not suspended unless `suspended`) and the Pods with this job-uid and
+    role launcher (none that is not terminal). Any mismatch sends nothing.
+
+    Attributes:
+        manifest: the Job to create, or None to resume the existing one.
+        resume: merge patch that unsuspends the existing Job, or None.
+    """
+
+    ref: Ref
+    job_uid: str
+    attempt: int
+    suspended: bool
+    manifest: Json | None = attrs.field(default=None, eq=False)
+    resume: Json | None = attrs.field(default=None, eq=False)
+    resource_version: str = ""
+
+
+@attrs.frozen
+class Patch:
+    """Merge-patch an own child at exactly this resourceVersion."""
+
+    ref: Ref
+    patch: Json = attrs.field(eq=False)
+    resource_version: str = ""
+
+
+@attrs.frozen
+class Delete:
+    """Delete an own child with its uid as precondition; NotFound is success.
+
+    Attributes:
+        grace_seconds: None for the object's own grace period.
+    """
+
+    ref: Ref
+    uid: str
+    resource_version: str = ""
+    grace_seconds: int | None = None
+
+
+@attrs.frozen
+class PatchStatus:
+    """Merge-patch the MPIJob's status at exactly this resourceVersion."""
+
+    ref: Ref
+    patch: Json = attrs.field(eq=False)
+    resource_version: str = ""
+
+
+@attrs.frozen
+class EmitEvent:
+    """Record an Event about the MPIJob; losing one is not a failure."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@attrs.frozen
+class Count:
+    """Add one to a metric; labels are bounded."""
+
+    metric: str
+    labels: Mapping[str, str] = attrs.field(factory=dict, eq=False)
+
+
+Action = (
+    Create
+    | CreateSSHSecret
+    | CreateLauncher
+    | Patch
+    | Delete
+    | PatchStatus
+    | EmitEvent
+    | Count
+)
+
+
+@attrs.frozen
+class LookLog:
+    """Ask for the last lines of a container's log before deciding."""
+
+    pod: str
+    container: str
+    lines: int = 5
+
+
+@attrs.frozen
+class LookEvents:
+    """Ask for the newest Warning Event about an object (by its uid)."""
+
+    ref: Ref
+    uid: str
+
+
+Look = LookLog | LookEvents
+
+
+@attrs.frozen
+class Plan:
+    """What to do next.
+
+    Attributes:
+        actions: in order; empty means that the cluster matches.
+        requeue_after: seconds until a clock of the job matters, None to wait for a
+            change.
+        looks: live reads whose answers the next planning (at once) wants; the
+            actions are still carried out where there are no looks only.
+    """
+
+    actions: tuple[Action, ...] = ()
+    requeue_after: float | None = None
+    looks: tuple[Look, ...] = ()

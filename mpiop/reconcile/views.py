@@ -1,0 +1,333 @@
+"""What a plan looks at in a child: small frozen views, projected from its JSON.
+
+The shell caches these and not the objects: a worker costs a few hundred bytes.
+Nothing here decides; a view repeats what the API server said.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import cast
+
+import attrs
+
+from mpiop.reconcile import names
+from mpiop.reconcile.actions import KindName, Ref
+from mpiop.reconcile.mpijob import Json
+
+
+def parse_time(value: object) -> datetime | None:
+    """Read an RFC 3339 time as the API writes it; None where there is none."""
+    return datetime.fromisoformat(value) if isinstance(value, str) and value else None
+
+
+def dig(value: object, *path: str) -> object:
+    """Follow keys into JSON; None where the way ends."""
+    for key in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+def text(value: object, *path: str) -> str:
+    """Read a string at a path; empty where there is none."""
+    found = dig(value, *path)
+    return found if isinstance(found, str) else ""
+
+
+def items(value: object, *path: str) -> Sequence[Json]:
+    """Read a list of objects at a path; empty where there is none."""
+    found = dig(value, *path)
+    return cast("Sequence[Json]", found) if isinstance(found, list) else ()
+
+
+def integer(value: object, *path: str) -> int:
+    """Read a number at a path; 0 where there is none."""
+    found = dig(value, *path)
+    return found if isinstance(found, int) else 0
+
+
+@attrs.frozen
+class Ended:
+    """A container's end, as its status tells it."""
+
+    exit_code: int
+    signal: int
+    reason: str
+    message: str
+    started: datetime | None
+    finished: datetime | None
+
+
+@attrs.frozen
+class PodView:
+    """A Pod of the job, as far as a plan needs it.
+
+    Attributes:
+        owner: uid of the controller ownerReference, "" where there is none.
+        deleted: when its deletion was asked for, None while it was not.
+        started: its main container (the first) has started at least once.
+        started_at: when the main container's present or last run started.
+        ended: the newest end of the main container, of this run or the one before.
+        waiting: reason and message of a container that waits (image, config, crash).
+        init_ended: the end of the first failed init container.
+        disruption: reason and message of condition DisruptionTarget.
+        unschedulable: message of condition PodScheduled=False.
+    """
+
+    name: str
+    uid: str
+    resource_version: str
+    job_uid: str
+    role: str
+    index: int
+    attempt: int
+    owner: str
+    deleted: datetime | None
+    created: datetime | None
+    phase: str
+    reason: str
+    message: str
+    node: str
+    ready: bool
+    started: bool
+    started_at: datetime | None
+    ended: Ended | None
+    restarts: int
+    waiting: str
+    init_ended: Ended | None
+    disruption: str
+    unschedulable: str
+
+    @property
+    def terminal(self) -> bool:
+        """Whether no container of it runs or will run."""
+        return self.phase in {"Succeeded", "Failed"}
+
+
+@attrs.frozen
+class JobView:
+    """A launcher Job.
+
+    Attributes:
+        terminal: "Complete", "Failed" or "" while it is neither.
+        reason: of the terminal condition (BackoffLimitExceeded, PodFailurePolicy).
+        ended: time of the terminal condition.
+        started: status.startTime is set.
+    """
+
+    name: str
+    uid: str
+    resource_version: str
+    owner: str
+    deleted: bool
+    created: datetime | None
+    attempt: int
+    suspended: bool
+    terminal: str
+    reason: str
+    message: str
+    ended: datetime | None
+    started: bool
+
+
+@attrs.frozen
+class ChildView:
+    """Any other child: identity, and a digest of each of its values.
+
+    Attributes:
+        digests: per key of `data` (ConfigMap) or for "rules" (Role), "spec"
+            (Service): what `digest` gives for the desired value.
+    """
+
+    kind: KindName
+    name: str
+    uid: str
+    resource_version: str
+    owner: str
+    deleted: bool
+    digests: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def digest(value: object) -> str:
+    """Fingerprint a JSON value: equal values, equal digests; 16 hex digits."""
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
+
+
+def _canonical(value: object) -> str:
+    if isinstance(value, Mapping):
+        pairs = (f"{k!r}:{_canonical(value[k])}" for k in sorted(value))
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    return repr(value)
+
+
+def _owner(meta: object) -> str:
+    for reference in items(meta, "ownerReferences"):
+        if reference.get("controller") is True:
+            return text(reference, "uid")
+    return ""
+
+
+def _number(labels: object, key: str) -> int:
+    found = text(labels, key)
+    return int(found) if found.isdecimal() else -1
+
+
+def _deleted(meta: object) -> datetime | None:
+    """When the deletion was asked for: deletionTimestamp less the grace period."""
+    when = parse_time(dig(meta, "deletionTimestamp"))
+    if when is None:
+        return None
+    seconds = integer(meta, "deletionGracePeriodSeconds")
+    return when.fromtimestamp(when.timestamp() - seconds, tz=when.tzinfo)
+
+
+def _ended(status: Json) -> Ended | None:
+    for state in ("state", "lastState"):
+        end = dig(status, state, "terminated")
+        if isinstance(end, Mapping):
+            return Ended(
+                exit_code=integer(end, "exitCode"),
+                signal=integer(end, "signal"),
+                reason=text(end, "reason"),
+                message=text(end, "message"),
+                started=parse_time(end.get("startedAt")),
+                finished=parse_time(end.get("finishedAt")),
+            )
+    return None
+
+
+def _main_status(manifest: Json) -> Json:
+    main = next(iter(items(manifest, "spec", "containers")), {})
+    for status in items(manifest, "status", "containerStatuses"):
+        if status.get("name") == main.get("name"):
+            return status
+    return {}
+
+
+def _waiting(manifest: Json) -> str:
+    for field in ("initContainerStatuses", "containerStatuses"):
+        for status in items(manifest, "status", field):
+            reason = text(status, "state", "waiting", "reason")
+            if reason not in {"", "PodInitializing", "ContainerCreating"}:
+                message = text(status, "state", "waiting", "message")
+                return f"{reason}: {message}" if message else reason
+    return ""
+
+
+def _init_ended(manifest: Json) -> Ended | None:
+    for status in items(manifest, "status", "initContainerStatuses"):
+        end = _ended(status)
+        if end is not None and end.exit_code != 0:
+            return end
+    return None
+
+
+def _condition(manifest: Json, name: str, value: str) -> Json | None:
+    for condition in items(manifest, "status", "conditions"):
+        if condition.get("type") == name and condition.get("status") == value:
+            return condition
+    return None
+
+
+def _said(condition: Json | None) -> str:
+    if condition is None:
+        return ""
+    said = (text(condition, "reason"), text(condition, "message"))
+    return ": ".join(part for part in said if part) or text(condition, "type")
+
+
+def pod_view(manifest: Json) -> PodView:
+    """Project a Pod."""
+    meta, status = manifest.get("metadata"), manifest.get("status")
+    labels = dig(meta, "labels")
+    main = _main_status(manifest)
+    ended = _ended(main)
+    running = parse_time(dig(main, "state", "running", "startedAt"))
+    return PodView(
+        name=text(meta, "name"),
+        uid=text(meta, "uid"),
+        resource_version=text(meta, "resourceVersion"),
+        job_uid=text(labels, names.JOB_UID),
+        role=text(labels, names.JOB_ROLE),
+        index=_number(labels, names.INDEX),
+        attempt=_number(labels, names.ATTEMPT),
+        owner=_owner(meta),
+        deleted=_deleted(meta),
+        created=parse_time(dig(meta, "creationTimestamp")),
+        phase=text(status, "phase"),
+        reason=text(status, "reason"),
+        message=text(status, "message"),
+        node=text(manifest, "spec", "nodeName"),
+        ready=_condition(manifest, "Ready", "True") is not None,
+        started=running is not None
+        or (ended is not None and ended.started is not None),
+        started_at=running or (ended.started if ended else None),
+        ended=ended,
+        restarts=integer(main, "restartCount"),
+        waiting=_waiting(manifest),
+        init_ended=_init_ended(manifest),
+        disruption=_said(_condition(manifest, "DisruptionTarget", "True")),
+        unschedulable=_said(_condition(manifest, "PodScheduled", "False")),
+    )
+
+
+def job_view(manifest: Json) -> JobView:
+    """Project a launcher Job."""
+    meta = manifest.get("metadata")
+    verdict = _condition(manifest, "Complete", "True") or _condition(
+        manifest, "Failed", "True"
+    )
+    return JobView(
+        name=text(meta, "name"),
+        uid=text(meta, "uid"),
+        resource_version=text(meta, "resourceVersion"),
+        owner=_owner(meta),
+        deleted=dig(meta, "deletionTimestamp") is not None,
+        created=parse_time(dig(meta, "creationTimestamp")),
+        attempt=_number(dig(meta, "labels"), names.ATTEMPT),
+        suspended=dig(manifest, "spec", "suspend") is True,
+        terminal=text(verdict, "type"),
+        reason=text(verdict, "reason"),
+        message=text(verdict, "message"),
+        ended=parse_time(dig(verdict, "lastTransitionTime")),
+        started=dig(manifest, "status", "startTime") is not None,
+    )
+
+
+def _digested(kind: KindName, manifest: Json) -> Mapping[str, object]:
+    if kind == "ConfigMap":
+        data = manifest.get("data")
+        return cast("Json", data) if isinstance(data, Mapping) else {}
+    if kind == "Role":
+        return {"rules": manifest.get("rules")}
+    if kind == "Service":
+        return {"selector": dig(manifest, "spec", "selector")}
+    return {}
+
+
+def child_view(kind: KindName, manifest: Json) -> ChildView:
+    """Project a child that is neither Pod nor Job."""
+    meta = manifest.get("metadata")
+    return ChildView(
+        kind=kind,
+        name=text(meta, "name"),
+        uid=text(meta, "uid"),
+        resource_version=text(meta, "resourceVersion"),
+        owner=_owner(meta),
+        deleted=dig(meta, "deletionTimestamp") is not None,
+        digests={k: digest(v) for k, v in _digested(kind, manifest).items()},
+    )
+
+
+def ref_of(manifest: Json) -> Ref:
+    """Name the object of a manifest."""
+    meta = manifest.get("metadata")
+    return Ref(
+        cast("KindName", text(manifest, "kind")),
+        text(meta, "namespace"),
+        text(meta, "name"),
+    )
