@@ -2,14 +2,15 @@
 
 The order in which a server calls them, for create (c), update (u) and status (s):
 
-1. `decode(kind, obj)`: type errors raise `DecodeError` (400); unknown fields are dropped
-   and named (Strict: 400 `strict decoding error: ` + ", ".join; Warn: one warning each)
-2. c: metadata of the server's own (uid, creationTimestamp, namespace, generateName, ...)
-   u, s: the server keeps status or all but status and metadata of the old object
+1. `decode(kind, obj)`: type errors raise `DecodeError` (400 BadRequest); unknown fields
+   are dropped and named (Strict: 400 `strict decoding error: ` + ", ".join(names);
+   Warn: one warning each)
+2. c: the server's own metadata (uid, creationTimestamp, namespace, generateName, ...)
+   u, s: the server keeps the old status, or all of the old object but the status
 3. `default(kind, obj)`
-4. c: `prepare_create(kind, obj)`: needs metadata.uid (a Job's selector), sets the first status
-5. c: `check(kind, obj)`; u: `check_update(kind, old, new)` (does `check` too);
-   s: `check_status_update(kind, old, new)`; a list of `FieldError`, not empty: 422
+4. c: `prepare_create(kind, obj)`: first status, a Job's selector (needs metadata.uid)
+5. c: `check(kind, obj)`; u: `check_update(kind, old, new)`, which does `check` too;
+   s: `check_status_update(kind, old, new)`; a `FieldError` or more: 422 Invalid
 
 `kind` is a `Gvk` of a built-in kind or a `CustomKind`.
 """
