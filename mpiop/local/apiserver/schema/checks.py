@@ -23,5 +23,5 @@ def check_update(
 def check_status_update(
     kind: Gvk | CustomKind, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> list[FieldError]:
-    """Judge a write to the status subresource (metadata, and a custom status schema)."""
+    """Judge a write to the status subresource: metadata, a custom status schema."""
     raise NotImplementedError
