@@ -22,6 +22,7 @@ class CustomKind:
     categories: tuple[str, ...] = ()
     status: bool = False
     stored: bool = True
+    columns: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def from_crd(cls, crd: Mapping[str, Any], version: str) -> Self:

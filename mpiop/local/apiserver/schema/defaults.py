@@ -47,6 +47,8 @@ def prepare_create(kind: Gvk | CustomKind, obj: dict[str, Any]) -> None:
             obj["status"] = {"loadBalancer": {}}
         case "CustomResourceDefinition":
             obj.pop("status", None)
+        case _:
+            pass
 
 
 def _generate_selector(job: dict[str, Any]) -> None:

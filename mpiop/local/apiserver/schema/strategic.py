@@ -41,17 +41,7 @@ def _object(
             pass
         case other:
             raise _bad(f"Unrecognized directive in patch: {other}")
-    if (retain := patch.pop(_RETAIN, None)) is not None:
-        target = {key: value for key, value in target.items() if key in retain}
-    for key in [k for k in patch if k.startswith(_DELETE)]:
-        gone, name = patch.pop(key), key.removeprefix(_DELETE)
-        if name in target:
-            target[name] = [item for item in target[name] if item not in gone]
-    orders = {
-        key.removeprefix(_ORDER): patch.pop(key)
-        for key in list(patch)
-        if key.startswith(_ORDER)
-    }
+    target, orders = _directives(target, patch)
     for name, value in patch.items():
         if value is None:
             target.pop(name, None)
@@ -63,6 +53,23 @@ def _object(
         if isinstance(target.get(name), list) and name in node.fields:
             target[name] = _value(node.fields[name], target[name], [], order)
     return target
+
+
+def _directives(
+    target: dict[str, Any], patch: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Take the directives out of a patch; give the target after them, and orders."""
+    if (retain := patch.pop(_RETAIN, None)) is not None:
+        target = {key: value for key, value in target.items() if key in retain}
+    orders: dict[str, list[Any]] = {}
+    for key in list(patch):
+        if key.startswith(_DELETE):
+            gone, name = patch.pop(key), key.removeprefix(_DELETE)
+            if name in target:
+                target[name] = [item for item in target[name] if item not in gone]
+        elif key.startswith(_ORDER):
+            orders[key.removeprefix(_ORDER)] = patch.pop(key)
+    return target, orders
 
 
 def _value(node: Node, target: Any, patch: Any, order: list[Any] | None) -> Any:  # noqa: ANN401
@@ -104,7 +111,7 @@ def _ordered(
     wanted: list[Any],
     identity: Callable[[Any], object],
 ) -> list[Any]:
-    """Put items in the wanted order; what it does not name keeps its place by `live`."""
+    """Put items in the wanted order; others keep their place by `live`."""
     unique = {identity(item): item for item in items}
     was = {identity(item): at for at, item in enumerate(live)}
     result = [unique[key] for key in dict.fromkeys(wanted) if key in unique]

@@ -22,7 +22,17 @@ _FORMS: Final = {
     "io.k8s.apimachinery.pkg.apis.meta.v1.Time": ("time", "time.Time"),
     "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": ("microtime", "time.Time"),
 }
-_INTEGERS: Final = {"int32": "int32", "int64": "int64"}
+_SIMPLE: Final = {
+    ("integer", ""): ("int", "int"),
+    ("integer", "int32"): ("int", "int32"),
+    ("integer", "int64"): ("int", "int64"),
+    ("number", ""): ("float", "float64"),
+    ("number", "double"): ("float", "float64"),
+    ("boolean", ""): ("bool", "bool"),
+    ("string", ""): ("string", "string"),
+    ("string", "byte"): ("byte", "[]uint8"),
+    ("any", ""): ("any", "interface {}"),
+}
 
 
 @attrs.define(eq=False)
@@ -118,25 +128,21 @@ def _node(schema: dict[str, Any]) -> Node:
         return named(schema["$ref"].rpartition("/")[2])
     kind = (_types(schema) or ["any"])[0]
     if kind == "array":
-        item = _node(schema["items"])
-        strategy = schema.get("x-kubernetes-patch-strategy", "")
-        return Node(
-            "list",
-            f"[]{item.go}",
-            item=item,
-            merge_key=schema.get("x-kubernetes-patch-merge-key", ""),
-            strategy=frozenset(strategy.split(",")) if strategy else frozenset(),
-        )
+        return _list(schema)
     if kind == "object" and "additionalProperties" in schema:
         item = _node(schema["additionalProperties"])
         return Node("map", f"map[string]{item.go}", item=item)
-    if kind == "integer":
-        return Node("int", _INTEGERS.get(schema.get("format", ""), "int"))
-    if kind == "number":
-        return Node("float", "float64")
-    if kind == "boolean":
-        return Node("bool", "bool")
-    if kind == "string":
-        byte = schema.get("format") == "byte"
-        return Node("byte" if byte else "string", "[]uint8" if byte else "string")
-    return Node("any", "interface {}")
+    form, go = _SIMPLE.get((kind, schema.get("format", "")), _SIMPLE["any", ""])
+    return Node(form, go)
+
+
+def _list(schema: dict[str, Any]) -> Node:
+    item = _node(schema["items"])
+    strategy = schema.get("x-kubernetes-patch-strategy", "")
+    return Node(
+        "list",
+        f"[]{item.go}",
+        item=item,
+        merge_key=schema.get("x-kubernetes-patch-merge-key", ""),
+        strategy=frozenset(strategy.split(",")) if strategy else frozenset(),
+    )
