@@ -1,0 +1,173 @@
+"""Judge the present attempt: does it go on, did it succeed, why did it fail?
+
+One launcher Job is one attempt. Exit code 0 is necessary for a success, not
+sufficient: Open MPI 5 may exit 0 when it loses a worker (design 4).
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import attrs
+
+from mpiop.reconcile.actions import LookLog
+from mpiop.reconcile.causes import describe, permanent, whereabouts
+from mpiop.reconcile.facts import Facts
+from mpiop.reconcile.policies import startup, worker_loss
+from mpiop.reconcile.recorded import Truth
+from mpiop.reconcile.views import JobView, PodView
+
+TAIL_LINES: Final = 40
+SHOWN_LINES: Final = 5
+SHOWN_HOSTS: Final = 3
+
+
+@attrs.frozen
+class Outcome:
+    """How the attempt stands.
+
+    Attributes:
+        free: a retry does not count against backoffLimit (a disruption).
+        final: no retry can help.
+        verified: whether the success can be believed.
+    """
+
+    state: Literal["open", "succeeded", "failed"]
+    reason: str = ""
+    message: str = ""
+    free: bool = False
+    final: bool = False
+    verified: Truth = "True"
+
+
+OPEN: Final = Outcome("open")
+
+
+def judge(facts: Facts) -> Outcome:
+    """Judge this attempt from its launcher Job, its Pod and its workers."""
+    job = facts.launcher_job
+    if job is not None and job.terminal == "Complete":
+        return _completed(facts)
+    if job is not None and job.terminal == "Failed":
+        return _failed(facts, job)
+    missing = job is None or job.deleted
+    if missing and facts.recorded.identity and not facts.launcher_alive:
+        return Outcome("failed", "LauncherDeleted", "the launcher Job was deleted")
+    return OPEN
+
+
+def wanted_log(facts: Facts) -> LookLog | None:
+    """Name the log whose last lines tell why the launcher failed, if one does."""
+    job, pod = facts.launcher_job, facts.launcher
+    if facts.finished or job is None or job.terminal != "Failed" or pod is None:
+        return None
+    container = main_container(facts)
+    look = LookLog(pod.name, container, TAIL_LINES)
+    return look if pod.started and container else None
+
+
+def main_container(facts: Facts) -> str:
+    """Name the launcher's main container, the first."""
+    spec = facts.job.launcher.template.get("spec")
+    containers = spec.get("containers") if isinstance(spec, Mapping) else None
+    first = containers[0] if isinstance(containers, list) and containers else {}
+    name = first.get("name") if isinstance(first, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
+def remote_starts(pod: PodView | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Read what our remote-start agent recorded: hosts started, starts that failed."""
+    lines = pod.ended.message.splitlines() if pod and pod.ended else []
+    started: dict[str, None] = {}
+    ended: dict[str, None] = {}
+    for line in lines:
+        match line.split():
+            case ["started", host]:
+                started[host] = None
+            case ["ended", host, code]:
+                ended[f"{host} ({code})"] = None
+    return tuple(started), tuple(ended)
+
+
+def hosts(found: tuple[str, ...]) -> str:
+    """Name at most three hosts, and how many more there are."""
+    more = len(found) - SHOWN_HOSTS
+    shown = ", ".join(found[:SHOWN_HOSTS])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _completed(facts: Facts) -> Outcome:
+    pod = facts.launcher
+    finished = (
+        pod.ended.finished if pod and pod.ended else facts.jobs[facts.attempt].ended
+    )
+    fate, why = worker_loss.fate(facts, finished)
+    if fate == "lost":
+        message = f"the launcher exited with code 0, but {why}"
+        return Outcome("failed", "WorkerLost", message, free=_disrupted(facts))
+    if fate == "unknown":
+        message = f"whether the workers lived to the end is not known: {why}"
+        return Outcome("succeeded", "LauncherSucceeded", message, verified="Unknown")
+    if pod is None:
+        message = "the launcher's Pod is gone, and with it what it recorded"
+        return Outcome("succeeded", "LauncherSucceeded", message, verified="Unknown")
+    started, _ = remote_starts(pod)
+    if facts.job.worker_replicas and not started:
+        message = "no process was started in any worker: the launcher ran alone"
+        return Outcome("succeeded", "RanOnLauncherOnly", message, verified="False")
+    message = f"hosts started by the launcher: {hosts(started)}" if started else ""
+    return Outcome("succeeded", "LauncherSucceeded", message)
+
+
+def _disrupted(facts: Facts) -> bool:
+    missing = worker_loss.loss(facts)
+    return missing is not None and missing.disrupted
+
+
+def _failed(facts: Facts, job: JobView) -> Outcome:
+    missing = worker_loss.loss(facts)
+    if missing is not None:
+        return Outcome("failed", "WorkerLost", missing.message, free=missing.disrupted)
+    pod = facts.launcher
+    if pod is not None and (pod.disruption or pod.reason == "Evicted"):
+        why = pod.disruption or pod.message
+        message = f"{whereabouts(pod)} was disrupted ({why})"
+        return Outcome("failed", "LauncherDisrupted", message, free=True)
+    if job.reason == "PodFailurePolicy":
+        return Outcome("failed", "LauncherDisrupted", job.message, free=True)
+    if pod is None or pod.ended is None:
+        if startup.unreachable(facts):
+            message = "every worker is ready, but a remote start does not succeed"
+            return Outcome("failed", "RemoteStartFailed", _said(message, _init(pod)))
+        message = job.message or "the launcher's Pod ended"
+        return Outcome("failed", "LauncherFailed", message)
+    return _exited(facts, pod)
+
+
+def _init(pod: PodView | None) -> str:
+    return pod.init_ended.message if pod and pod.init_ended else ""
+
+
+def _exited(facts: Facts, pod: PodView) -> Outcome:
+    assert pod.ended is not None  # noqa: S101 - the caller looked
+    tail = tail_of(facts)
+    shown = "\n".join(tail.splitlines()[-SHOWN_LINES:])
+    how = f"the launcher exited with {describe(pod.ended)}"
+    _, ended = remote_starts(pod)
+    if ended:
+        how += f"; remote starts that ended badly: {hosts(ended)}"
+    known = permanent(facts.job.mpi_implementation, pod.ended, tail)
+    if known is not None:
+        reason, remedy = known
+        return Outcome("failed", reason, _said(f"{how}; {remedy}", shown), final=True)
+    return Outcome("failed", "LauncherFailed", _said(how, shown))
+
+
+def tail_of(facts: Facts) -> str:
+    """Give the launcher's last lines: its log where it may be read."""
+    look = wanted_log(facts)
+    read = facts.snapshot.answers.get(look) if look else None
+    return (read or "").strip()
+
+
+def _said(what: str, lines: str) -> str:
+    return f"{what}; last lines:\n{lines}" if lines else what

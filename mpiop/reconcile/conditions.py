@@ -1,0 +1,117 @@
+"""Conditions: upstream's types and reasons, ours beside them, and their times.
+
+An entry that keeps status and reason is left alone, times and message included; one
+that changes goes to the end of the list, so that the last entry is the newest word.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from mpiop.reconcile.facts import Facts
+from mpiop.reconcile.policies import retry, startup
+from mpiop.reconcile.recorded import Condition, Recorded, Ruling, Truth
+from mpiop.reconcile.snapshot import FindingKind
+from mpiop.states import VERDICTS, Phase
+
+CREATED: Final = "Created"
+RUNNING: Final = "Running"
+RESTARTING: Final = retry.RESTARTING
+SUSPENDED: Final = "Suspended"
+SUCCEEDED: Final = "Succeeded"
+FAILED: Final = "Failed"
+WORKERS_READY: Final = startup.WORKERS_READY
+VALID: Final = "Valid"
+BLOCKED: Final = "Blocked"
+VERIFIED: Final = "Verified"
+
+Wish = tuple[str, Truth, str, str]
+
+
+def conditions(facts: Facts, before: Recorded, phase: Phase) -> tuple[Condition, ...]:
+    """Give the conditions that are true now, with the times of those that stay.
+
+    Args:
+        facts: what is seen, with what is recorded from now on.
+        before: what was recorded until now; tells a raised attempt.
+        phase: where the machine rests.
+    """
+    kept = {entry.type: entry for entry in before.conditions}
+    for name, status, reason, message in _wishes(facts, before, phase):
+        old = kept.get(name)
+        again = name == RESTARTING and facts.attempt > before.attempt
+        same = old is not None and (old.status, old.reason) == (status, reason)
+        if same and not again:
+            continue
+        kept.pop(name, None)
+        now = facts.now.replace(microsecond=0)
+        changed = old.changed if old and old.status == status and not again else now
+        kept[name] = Condition(name, status, reason, message, now, changed)
+    return tuple(kept[name] for name in kept if not _dropped(name, kept))
+
+
+def _dropped(name: str, kept: dict[str, Condition]) -> bool:
+    """Running and Restarting exclude each other; the newer one stays (upstream 6.1)."""
+    both = {RUNNING, RESTARTING} <= kept.keys()
+    if not both or name not in {RUNNING, RESTARTING}:
+        return False
+    order = [entry for entry in kept if entry in {RUNNING, RESTARTING}]
+    return name == order[0]
+
+
+def _wishes(facts: Facts, before: Recorded, phase: Phase) -> Iterator[Wish]:
+    """List what should be said now; what is not mentioned stays as it is."""
+    name = facts.job.name
+    yield CREATED, "True", "MPIJobCreated", f"MPIJob {name} is created"
+    yield from _progress(facts, before, phase)
+    yield from _refusals(facts, before)
+    if facts.recorded.ruling is not None:
+        yield from _verdict(facts.recorded.ruling)
+
+
+def _progress(facts: Facts, before: Recorded, phase: Phase) -> Iterator[Wish]:
+    if phase is Phase.WORKERS_READY:
+        yield WORKERS_READY, "True", "WorkersReady", "every worker is ready"
+    elif phase in {Phase.CREATED, Phase.SUSPENDED} and before.condition(WORKERS_READY):
+        yield WORKERS_READY, "False", "WorkersNotReady", "not every worker is ready"
+    if phase is Phase.SUSPENDED:
+        yield SUSPENDED, "True", "MPIJobSuspended", "the job is suspended"
+        yield RUNNING, "False", "MPIJobSuspended", "the job is suspended"
+    elif before.since(SUSPENDED) and phase not in {*VERDICTS, Phase.CLEANED}:
+        yield SUSPENDED, "False", "MPIJobResumed", "the job is resumed"
+    if facts.attempt > before.attempt and phase not in {*VERDICTS, Phase.CLEANED}:
+        message = f"attempt {facts.attempt + 1} follows"
+        yield RESTARTING, "True", "MPIJobRestarting", message
+    if phase is Phase.LAUNCHER_RUNNING:
+        yield RUNNING, "True", "MPIJobRunning", "the launcher runs"
+
+
+def _refusals(facts: Facts, before: Recorded) -> Iterator[Wish]:
+    if facts.recorded.refused_message:
+        yield VALID, "False", "Refused", facts.recorded.refused_message
+    elif before.condition(VALID) is not None:
+        yield VALID, "True", "Accepted", "the spec can be carried out"
+    foreign = facts.found(FindingKind.FOREIGN)
+    if foreign:
+        yield BLOCKED, "True", "NameTaken", foreign[0].message
+    elif before.since(BLOCKED) is not None and not _still_missing(facts, before):
+        yield BLOCKED, "False", "NameFree", "no foreign object is in the way"
+
+
+def _still_missing(facts: Facts, before: Recorded) -> bool:
+    """Whether the object that was in the way has no counterpart of ours yet."""
+    blocked = before.condition(BLOCKED)
+    said = blocked.message if blocked else ""
+    ours = {child.name for child in facts.snapshot.others}
+    ours |= {view.name for view in facts.snapshot.jobs}
+    ours |= {pod.name for pod in facts.snapshot.pods}
+    return not any(f'"{name}"' in said for name in ours)
+
+
+def _verdict(ruling: Ruling) -> Iterator[Wish]:
+    yield RUNNING, "False", "MPIJobRunning", "the job has ended"
+    if ruling.succeeded:
+        yield VERIFIED, ruling.verified, ruling.reason, ruling.message
+        reason = "MPIJobSucceeded" if ruling.verified != "False" else ruling.reason
+        yield SUCCEEDED, "True", reason, ruling.message or "the launcher succeeded"
+    else:
+        yield FAILED, "True", ruling.reason, ruling.message

@@ -1,0 +1,57 @@
+"""Events and counters: said once, after the status that they follow was written.
+
+They are read off the change of conditions, so a plan that changes none says none.
+"""
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from mpiop.reconcile.actions import Action, Count, EmitEvent
+from mpiop.reconcile.recorded import Condition, Recorded
+
+JOBS_CREATED: Final = "jobs_created"
+JOBS_SUCCEEDED: Final = "jobs_successful"
+JOBS_FAILED: Final = "jobs_failed"
+
+_COUNTED: Final = {
+    "Created": JOBS_CREATED,
+    "Succeeded": JOBS_SUCCEEDED,
+    "Failed": JOBS_FAILED,
+}
+# Which change of which condition is worth an Event, and of which type.
+_SAID: Final[dict[tuple[str, str], Literal["Normal", "Warning"]]] = {
+    ("Created", "True"): "Normal",
+    ("Running", "True"): "Normal",
+    ("Suspended", "True"): "Normal",
+    ("Suspended", "False"): "Normal",
+    ("Succeeded", "True"): "Normal",
+    ("Restarting", "True"): "Warning",
+    ("Failed", "True"): "Warning",
+    ("Valid", "False"): "Warning",
+    ("Blocked", "True"): "Warning",
+}
+
+
+def announce(before: Recorded, after: Recorded) -> Iterator[Action]:
+    """Yield the Events and counts of what has become true."""
+    for entry in after.conditions:
+        old = before.condition(entry.type)
+        if old is not None and not _news(old, entry):
+            continue
+        kind = _SAID.get((entry.type, entry.status))
+        if kind is not None:
+            kind = "Warning" if entry.reason == "RanOnLauncherOnly" else kind
+            yield EmitEvent(kind, entry.reason, entry.message)
+        if entry.type in _COUNTED and entry.status == "True":
+            yield Count(_COUNTED[entry.type])
+    for warning in after.warnings:
+        if warning not in before.warnings:
+            yield EmitEvent("Warning", "APIWarning", warning)
+
+
+def _news(old: Condition, entry: Condition) -> bool:
+    return (old.status, old.reason, old.changed) != (
+        entry.status,
+        entry.reason,
+        entry.changed,
+    )

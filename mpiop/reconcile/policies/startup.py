@@ -1,0 +1,99 @@
+"""When the launcher may start, and what keeps it from starting.
+
+The launcher's init container makes the remote start itself, so mpirun runs only when
+it can succeed (design 6); here is decided when its Job is made or resumed.
+"""
+
+from typing import Final
+
+from mpiop.reconcile.causes import trouble
+from mpiop.reconcile.facts import Facts
+from mpiop.reconcile.mpijob import LauncherCreationPolicy
+from mpiop.reconcile.policies import retry
+
+UNREACHABLE_SECONDS: Final = 300.0
+NO_POD_SECONDS: Final = 10.0
+BLOCKED_SECONDS: Final = 10.0
+LOST_NODE_SECONDS: Final = 60.0
+
+WORKERS_READY: Final = "WorkersReady"
+
+
+def launcher_wait(facts: Facts) -> float | None:
+    """Seconds until this attempt's launcher may be created or resumed.
+
+    0 means now, None that something else must change first.
+    """
+    if facts.launcher_alive is not None:
+        return None
+    policy = facts.job.launcher_creation_policy
+    waits = policy is LauncherCreationPolicy.WAIT_FOR_WORKERS_READY
+    if waits and not facts.workers_ready:
+        return None
+    return retry.delay(facts)
+
+
+def unreachable(facts: Facts) -> bool:
+    """Whether all workers have been ready for five minutes and it still fails."""
+    return not facts.launcher_started and _ready_for(facts) >= UNREACHABLE_SECONDS
+
+
+def _ready_for(facts: Facts) -> float:
+    return facts.since(facts.recorded.since(WORKERS_READY))
+
+
+def gives_up_in(facts: Facts) -> float | None:
+    """Seconds until a launcher that cannot reach its ready workers is ended."""
+    waiting = facts.launcher is not None and not facts.launcher_started
+    if not waiting or facts.recorded.since(WORKERS_READY) is None:
+        return None
+    return max(0.0, UNREACHABLE_SECONDS - _ready_for(facts))
+
+
+def has_no_pod(facts: Facts) -> bool:
+    """Whether the launcher Job should have a Pod and has had none for ten seconds."""
+    job = facts.launcher_job
+    if job is None or job.suspended or job.terminal or job.deleted:
+        return False
+    if facts.launcher is not None:
+        return False
+    begin = max(filter(None, (job.created, facts.recorded.start_time)), default=None)
+    return facts.since(begin) >= NO_POD_SECONDS
+
+
+def lost_node(facts: Facts) -> str:
+    """Name the Pod that a lost node keeps from ending, "" where there is none.
+
+    A Pod whose deletion was asked for long ago and that still is not terminal waits
+    for its kubelet; only a person can say that the node will not come back.
+    """
+    alive = facts.launcher_alive
+    for pod in (*((alive,) if alive else ()), *facts.leaving):
+        if (
+            pod.deleted
+            and not pod.terminal
+            and facts.since(pod.deleted) >= (LOST_NODE_SECONDS)
+        ):
+            return (
+                f"{pod.name} on node {pod.node} does not end; if the node is lost for"
+                f" good, delete the node, or the Pod with --force --grace-period=0"
+            )
+    return ""
+
+
+def blocker(facts: Facts) -> str:
+    """Name the first thing that keeps the job waiting; "" if none shows."""
+    pod = facts.launcher
+    for index in range(facts.job.worker_replicas):
+        worker = facts.workers.get(index)
+        if worker is None or worker.ready:
+            continue
+        found = trouble(worker)
+        missing = facts.job.worker_replicas - facts.ready
+        if found:
+            return (
+                f"{missing} of {facts.job.worker_replicas} workers not ready: {found}"
+            )
+    if pod is not None and (found := trouble(pod)):
+        return found
+    return ""

@@ -1,0 +1,30 @@
+"""runPolicy.suspend: no Pods. The launcher goes first, then the workers.
+
+No attempt is spent: the Job is suspended, not deleted, and resume carries today's
+scheduling directives into the same Job.
+"""
+
+from typing import Final
+
+from mpiop.reconcile.actions import Action
+from mpiop.reconcile.facts import Facts
+from mpiop.reconcile.policies import clean_up
+
+GRACE_SECONDS: Final = 30.0
+
+
+def actions(facts: Facts) -> tuple[Action, ...]:
+    """Suspend the launcher; once it has ended, or its grace is over, the workers."""
+    ending = clean_up.end_launcher(facts)
+    if ending or workers_wait(facts):
+        return ending
+    return clean_up.delete(facts, (*facts.workers.values(), *facts.surplus))
+
+
+def workers_wait(facts: Facts) -> float | None:
+    """Seconds for which the workers outlive the launcher; None once they need not."""
+    alive = facts.launcher_alive
+    if alive is None:
+        return None
+    wait = GRACE_SECONDS - facts.since(alive.deleted)
+    return wait if wait > 0 else None

@@ -1,0 +1,126 @@
+"""What a lost worker means: for a running attempt, and for an exit code of 0.
+
+A worker is lost when its Pod is gone, terminating, ended, disrupted, or another one
+than at the start. It is never inferred from mpirun, which may take minutes to notice
+a vanished host, nor from readiness (design 4).
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from mpiop.reconcile import names
+from mpiop.reconcile.causes import trouble, whereabouts
+from mpiop.reconcile.facts import Facts
+from mpiop.reconcile.recorded import Missing
+from mpiop.reconcile.views import PodView
+
+GRACE_SECONDS: Final = 10.0
+
+Fate = Literal["intact", "lost", "unknown"]
+
+
+def loss(facts: Facts) -> Missing | None:
+    """Tell which worker of the started attempt is missing; the first one found.
+
+    The result is sticky: what was recorded stays until the attempt is raised.
+    """
+    if facts.recorded.missing is not None:
+        return facts.recorded.missing
+    if facts.job.elastic or not facts.launcher_started:
+        return None
+    since = _launcher_start(facts)
+    for index in range(_count(facts)):
+        pod = facts.workers.get(index)
+        why = _lost(pod, since) if pod else _gone(facts, index)
+        if why:
+            return Missing(facts.now.replace(microsecond=0), _disrupted(facts), why)
+    if _replaced(facts):
+        return Missing(
+            facts.now.replace(microsecond=0),
+            _disrupted(facts),
+            "a worker is not the one that the attempt started with",
+        )
+    return None
+
+
+def fate(facts: Facts, finished: datetime | None) -> tuple[Fate, str]:
+    """Judge whether the workers lived until the launcher finished with exit code 0.
+
+    Times of the API are whole seconds: an end in the very second in which the
+    launcher finished counts as before it, since that is when mpirun loses a worker.
+    """
+    if facts.job.elastic:
+        return "intact", ""
+    missing = facts.recorded.missing
+    if missing is not None and _before(missing.since, finished):
+        return "lost", missing.message
+    unknown = "" if missing is None else missing.message
+    since = _launcher_start(facts)
+    for index in range(_count(facts)):
+        pods = [pod for pod in facts.leaving if pod.index == index]
+        pods += [pod for pod in (facts.workers.get(index),) if pod]
+        for pod in pods:
+            if _ended_by(pod, since, finished):
+                return "lost", trouble(pod) or f"{whereabouts(pod)} was replaced"
+        if not pods:
+            unknown = f"{names.worker(facts.job.name, index)} is gone"
+    if not unknown and not facts.leaving and _replaced(facts):
+        unknown = "a worker is not the one that the attempt started with"
+    return ("unknown", unknown) if unknown else ("intact", "")
+
+
+def _count(facts: Facts) -> int:
+    identity = facts.recorded.identity
+    return facts.job.worker_replicas if identity is None else identity.count
+
+
+def _launcher_start(facts: Facts) -> datetime | None:
+    pod = facts.launcher
+    return None if pod is None else pod.started_at
+
+
+def _gone(facts: Facts, index: int) -> str:
+    """A Pod that is not there is lost only if it is known to have been there."""
+    for pod in facts.leaving:
+        if pod.index == index:
+            return trouble(pod)
+    if facts.recorded.identity is None or index >= facts.job.worker_replicas:
+        return ""
+    return f"{names.worker(facts.job.name, index)} is gone"
+
+
+def _lost(pod: PodView, since: datetime | None) -> str:
+    if pod.terminal or pod.disruption or pod.deleted is not None:
+        return trouble(pod)
+    if pod.ended is not None and _before(since, pod.ended.finished):
+        return f"{whereabouts(pod)} has restarted"
+    return ""
+
+
+def _replaced(facts: Facts) -> bool:
+    identity = facts.recorded.identity
+    if identity is None or identity.count > facts.job.worker_replicas:
+        return False
+    return facts.identity(identity.count) not in {identity, None}
+
+
+def _disrupted(facts: Facts) -> bool:
+    pods = (*facts.workers.values(), *facts.leaving)
+    return any(pod.disruption for pod in pods)
+
+
+def _ended_by(pod: PodView, since: datetime | None, finished: datetime | None) -> bool:
+    """Whether a worker ended, or was replaced or disrupted, while the launcher ran."""
+    if pod.deleted is not None and _before(pod.deleted, finished):
+        return True
+    if pod.disruption:
+        return True
+    if pod.ended is not None and _before(since, pod.ended.finished):
+        return _before(pod.ended.finished, finished)
+    replaced = pod.created is not None and since is not None and pod.created > since
+    return replaced and _before(pod.created, finished)
+
+
+def _before(first: datetime | None, second: datetime | None) -> bool:
+    """Whether one time is not after another; an unknown time might be."""
+    return first is None or second is None or first <= second
