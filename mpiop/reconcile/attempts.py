@@ -85,6 +85,8 @@ def remote_starts(pod: PodView | None) -> tuple[tuple[str, ...], tuple[str, ...]
                 started[host] = None
             case ["ended", host, code]:
                 ended[f"{host} ({code})"] = None
+            case _:  # the program's own words
+                pass
     return tuple(started), tuple(ended)
 
 

@@ -38,7 +38,7 @@ def conditions(facts: Facts, before: Recorded, phase: Phase) -> tuple[Condition,
     kept = {entry.type: entry for entry in before.conditions}
     for name, status, reason, message in _wishes(facts, before, phase):
         old = kept.get(name)
-        again = name == RESTARTING and facts.attempt > before.attempt
+        again = name == RESTARTING
         same = old is not None and (old.status, old.reason) == (status, reason)
         if same and not again:
             continue
@@ -78,11 +78,16 @@ def _progress(facts: Facts, before: Recorded, phase: Phase) -> Iterator[Wish]:
         yield RUNNING, "False", "MPIJobSuspended", "the job is suspended"
     elif before.since(SUSPENDED) and phase not in {*VERDICTS, Phase.CLEANED}:
         yield SUSPENDED, "False", "MPIJobResumed", "the job is resumed"
-    if facts.attempt > before.attempt and phase not in {*VERDICTS, Phase.CLEANED}:
+    if _raised(facts, before) and phase not in {*VERDICTS, Phase.CLEANED}:
         message = f"attempt {facts.attempt + 1} follows"
         yield RESTARTING, "True", "MPIJobRestarting", message
     if phase is Phase.LAUNCHER_RUNNING:
         yield RUNNING, "True", "MPIJobRunning", "the launcher runs"
+
+
+def _raised(facts: Facts, before: Recorded) -> bool:
+    """Whether the attempt is raised by this very plan: nothing of it exists yet."""
+    return facts.recorded.attempt > max(before.attempt, *facts.jobs, 0)
 
 
 def _refusals(facts: Facts, before: Recorded) -> Iterator[Wish]:

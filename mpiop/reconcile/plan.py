@@ -33,7 +33,7 @@ from mpiop.reconcile.policies import (
     ttl,
     worker_loss,
 )
-from mpiop.reconcile.recorded import Recorded
+from mpiop.reconcile.recorded import Condition, Recorded
 from mpiop.reconcile.snapshot import Snapshot
 from mpiop.reconcile.views import dig, text
 from mpiop.states import VERDICTS, Observation, Phase, Verdict, advance
@@ -175,8 +175,8 @@ def _work(
 
 
 def _with_cause(
-    entries: tuple[conditions.Condition, ...], cause: str
-) -> tuple[conditions.Condition, ...]:
+    entries: tuple[Condition, ...], cause: str
+) -> tuple[Condition, ...]:
     return tuple(
         attrs.evolve(entry, message=f"{entry.message}: {cause}")
         if entry.type == conditions.RESTARTING

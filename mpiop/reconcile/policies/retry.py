@@ -35,5 +35,5 @@ def delay(facts: Facts) -> float:
     retries = counted(facts)
     if since is None or retries == 0:
         return 0.0
-    pause = min(LAST_SECONDS, FIRST_SECONDS * 2 ** (retries - 1))
+    pause = min(LAST_SECONDS, FIRST_SECONDS * 2.0 ** (retries - 1))
     return max(0.0, pause - facts.since(since))
