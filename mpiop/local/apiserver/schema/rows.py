@@ -222,6 +222,10 @@ _EVENT: Final = (
     "Last_Seen Type Reason Object *Subobject *Source Message *First_Seen *Count *Name",
     _event,
 )
+_NODE_COLUMNS: Final = (
+    "Name Status Roles Age Version "
+    "*Internal-IP *External-IP *OS-Image *Kernel-Version *Container-Runtime"
+)
 _CREATED: Final = ("Name Created_At", _name_created)
 NAME_AGE: Final[tuple[str, Row]] = ("Name Age", _name_age)
 
@@ -245,8 +249,7 @@ ROWS: Final[dict[Gvk, tuple[str, Row]]] = {
     Gvk("v1", "Event"): _EVENT,
     Gvk("events.k8s.io/v1", "Event"): _EVENT,
     Gvk("v1", "Node"): (
-        "Name Status Roles Age Version "
-        "*Internal-IP *External-IP *OS-Image *Kernel-Version *Container-Runtime",
+        _NODE_COLUMNS,
         _node,
     ),
     Gvk("v1", "Namespace"): ("Name Status Age", _namespace),
