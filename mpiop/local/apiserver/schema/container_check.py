@@ -83,6 +83,17 @@ def _container(container: Json, path: str) -> Iterator[FieldError]:
             yield not_supported(f"{path}.{field}", container.get(field, ""), choices)
     yield from _ports(container.get("ports", ()), f"{path}.ports")
     yield from check_env(container, path)
+    yield from _hooks(container, path)
+    yield from _resources(container.get("resources", {}), f"{path}.resources")
+    for field in ("runAsUser", "runAsGroup"):
+        value = container.get("securityContext", {}).get(field, 0)
+        if not 0 <= value <= _MAX_ID:
+            where = f"{path}.securityContext.{field}"
+            text = f"must be between 0 and {_MAX_ID}, inclusive"
+            yield invalid(where, value, text)
+
+
+def _hooks(container: Json, path: str) -> Iterator[FieldError]:
     for field in _PROBES:
         if field in container:
             yield from _probe(container[field], f"{path}.{field}")
@@ -92,13 +103,6 @@ def _container(container: Json, path: str) -> Iterator[FieldError]:
     for name, hook in container.get("lifecycle", {}).items():
         if name in {"postStart", "preStop"}:
             yield from _handler(hook, f"{path}.lifecycle.{name}", (*_HANDLERS, "sleep"))
-    yield from _resources(container.get("resources", {}), f"{path}.resources")
-    for field in ("runAsUser", "runAsGroup"):
-        value = container.get("securityContext", {}).get(field, 0)
-        if not 0 <= value <= _MAX_ID:
-            where = f"{path}.securityContext.{field}"
-            text = f"must be between 0 and {_MAX_ID}, inclusive"
-            yield invalid(where, value, text)
 
 
 def check_port(value: object, path: str) -> Iterator[FieldError]:

@@ -1,7 +1,7 @@
 """Defaults as the API server fills them in."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from .custom import CustomKind
@@ -49,6 +49,31 @@ def prepare_create(kind: Gvk | CustomKind, obj: dict[str, Any]) -> None:
             obj.pop("status", None)
         case _:
             pass
+
+
+def prepare_update(
+    kind: Gvk | CustomKind, old: Mapping[str, Any], new: dict[str, Any]
+) -> None:
+    """Carry over, in place, what the server allocated and a PUT may leave out.
+
+    Call it after `default` and before `check_update`. Metadata the server owns is put
+    back where the client left it out; a different value stays, to be refused.
+    """
+    before, meta = old["metadata"], new.setdefault("metadata", {})
+    for field in (
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "namespace",
+        "generateName",
+    ):
+        if field in before:
+            meta.setdefault(field, before[field])
+    if kind == Gvk("v1", "Service"):
+        for field in ("clusterIP", "clusterIPs"):
+            if field in old["spec"]:
+                new["spec"].setdefault(field, old["spec"][field])
 
 
 def _generate_selector(job: dict[str, Any]) -> None:

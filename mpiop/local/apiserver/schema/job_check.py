@@ -87,14 +87,7 @@ def _failure_policy(spec: Json) -> Iterator[FieldError]:
         yield too_many(path, len(rules), _MAX_RULES)
     for index, rule in enumerate(rules):
         where = f"{path}[{index}]"
-        action = rule.get("action", "")
-        if not action:
-            yield required(f"{where}.action", f"valid values: {list(_ACTIONS)}")
-        elif action not in _ACTIONS:
-            yield not_supported(f"{where}.action", action, _ACTIONS)
-        elif action == "FailIndex" and "backoffLimitPerIndex" not in spec:
-            text = "requires the backoffLimitPerIndex to be set"
-            yield invalid(f"{where}.action", action, text)
+        yield from _action(rule, where, spec)
         exits, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
         if (exits is None) == (not conditions):
             both = "specifying both OnExitCodes and OnPodConditions is not supported"
@@ -108,6 +101,17 @@ def _failure_policy(spec: Json) -> Iterator[FieldError]:
             if one.get("status") not in _STATUSES:
                 there = f"{where}.onPodConditions[{at}].status"
                 yield not_supported(there, one.get("status", ""), _STATUSES)
+
+
+def _action(rule: Json, path: str, spec: Json) -> Iterator[FieldError]:
+    action = rule.get("action", "")
+    if not action:
+        yield required(f"{path}.action", f"valid values: {list(_ACTIONS)}")
+    elif action not in _ACTIONS:
+        yield not_supported(f"{path}.action", action, _ACTIONS)
+    elif action == "FailIndex" and "backoffLimitPerIndex" not in spec:
+        text = "requires the backoffLimitPerIndex to be set"
+        yield invalid(f"{path}.action", action, text)
 
 
 def _exit_codes(codes: Json, path: str, names: set[Any]) -> Iterator[FieldError]:

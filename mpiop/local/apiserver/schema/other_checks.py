@@ -148,8 +148,8 @@ def check_binding(binding: Json) -> Iterator[FieldError]:
         if not subject.get("name"):
             yield required(f"{where}.name")
         if kind not in {"Group", "ServiceAccount", "User"}:
-            choices = ("Group", "ServiceAccount", "User")
-            yield not_supported(f"{where}.kind", kind, choices)
+            kinds = ("Group", "ServiceAccount", "User")
+            yield not_supported(f"{where}.kind", kind, kinds)
         if kind == "ServiceAccount" and not subject.get("namespace"):
             yield required(f"{where}.namespace")
 
