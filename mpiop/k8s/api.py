@@ -1,0 +1,223 @@
+"""The verbs that mpiop uses, on plain JSON.
+
+Every write carries the identity of what it changes. Kubernetes' own models never see
+a manifest: they would drop the fields that they do not know.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
+
+import attrs
+import orjson
+
+from mpiop.k8s.clock import Clock
+from mpiop.k8s.errors import ApiError, Fenced, from_reply
+from mpiop.k8s.kinds import EVENTS, RESOURCES
+from mpiop.k8s.retry import retried
+from mpiop.k8s.transport import Call, Method, Reply, Stream, Transport
+from mpiop.reconcile import names
+from mpiop.reconcile.actions import KindName, Ref
+from mpiop.reconcile.mpijob import Json
+from mpiop.reconcile.views import items, text
+
+MERGE: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
+CREATED_WITH_CARE: Final = frozenset({"Pod", "Job"})
+_OK: Final = range(200, 300)
+
+Query = tuple[tuple[str, str], ...]
+Observer = Callable[[str, str, int], None]
+
+
+@attrs.frozen
+class Page:
+    """One page of a list; `more` continues it, "" on the last one."""
+
+    items: Sequence[dict[str, Any]]
+    resource_version: str
+    more: str
+
+
+@attrs.frozen
+class Written:
+    """The object as the server has it after a write, and what it warned about."""
+
+    manifest: Json
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def resource_version(self) -> str:
+        """The object's resourceVersion; "" where the answer was a bare Status."""
+        return text(self.manifest, "metadata", "resourceVersion")
+
+
+def _nothing(_verb: str, _kind: str, _code: int) -> None: ...
+
+
+def _always() -> bool:
+    return True
+
+
+class Api:
+    """Calls an API server; every method raises leaves of `ApiError`.
+
+    Args:
+        transport: the way there.
+        clock: waits between tries of one call.
+        may_write: asked before every write; False sends nothing (`Fenced`).
+        observe: told verb, kind and code of every answer, 0 for none.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        may_write: Callable[[], bool] = _always,
+        observe: Observer = _nothing,
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._may_write = may_write
+        self._observe = observe
+
+    def get(self, ref: Ref) -> Json:
+        """Read one object as the server has it now."""
+        call = Call("GET", RESOURCES[ref.kind].path(ref.namespace, ref.name))
+        return _object(self._send("get", ref.kind, call))
+
+    def list_page(
+        self, kind: KindName, namespace: str, query: Query = (), more: str = ""
+    ) -> Page:
+        """Read one page of a collection."""
+        if more:
+            query = (*query, ("continue", more))
+        call = Call("GET", RESOURCES[kind].path(namespace), query)
+        return _page(self._send("list", kind, call))
+
+    def watch(
+        self, kind: KindName, namespace: str, query: Query, silence: float
+    ) -> Stream:
+        """Open a watch; `silence` seconds without a byte end it."""
+        call = Call("GET", RESOURCES[kind].path(namespace), (*query, ("watch", "true")))
+        try:
+            answer = self._transport.watch(call, silence)
+        except ApiError:
+            self._observe("watch", kind, 0)
+            raise
+        if isinstance(answer, Reply):
+            self._observe("watch", kind, answer.status)
+            raise from_reply(answer)
+        self._observe("watch", kind, _OK.start)
+        return answer
+
+    def create(self, ref: Ref, manifest: Json, *, dry_run: bool = False) -> Written:
+        """Create an object; for Pods and Jobs the answer warns of odd fields."""
+        query: Query = (("fieldManager", names.FIELD_MANAGER),)
+        if ref.kind in CREATED_WITH_CARE:
+            query = (*query, ("fieldValidation", "Warn"))
+        if dry_run:
+            query = (*query, ("dryRun", "All"))
+        path = RESOURCES[ref.kind].path(ref.namespace)
+        call = Call("POST", path, query, orjson.dumps(manifest))
+        return self._write("create", ref.kind, call, idempotent=False)
+
+    def patch(
+        self, ref: Ref, patch: Json, resource_version: str, subresource: str = ""
+    ) -> Written:
+        """Merge-patch an object at exactly this resourceVersion."""
+        meta = cast("Json", patch.get("metadata") or {})
+        if resource_version:
+            meta = {**meta, "resourceVersion": resource_version}
+        body = orjson.dumps({**patch, "metadata": meta} if meta else patch)
+        return self._patch(ref, MERGE, body, subresource)
+
+    def patch_json(self, ref: Ref, operations: Sequence[Json]) -> Written:
+        """Apply a JSON patch; its tests are what makes it safe."""
+        return self._patch(ref, JSON_PATCH, orjson.dumps(operations))
+
+    def delete(
+        self, ref: Ref, uid: str, resource_version: str, grace: int | None
+    ) -> Written:
+        """Delete the object with this uid, in the background."""
+        preconditions = {"uid": uid}
+        if resource_version:
+            preconditions["resourceVersion"] = resource_version
+        options: dict[str, object] = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": preconditions,
+        }
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
+        path = RESOURCES[ref.kind].path(ref.namespace, ref.name)
+        call = Call("DELETE", path, (), orjson.dumps(options))
+        return self._write("delete", ref.kind, call, idempotent=True)
+
+    def create_event(self, namespace: str, manifest: Json) -> None:
+        """Record an Event."""
+        call = Call("POST", EVENTS.path(namespace), (), orjson.dumps(manifest))
+        self._write("create", "Event", call, idempotent=False)
+
+    def events(self, namespace: str, uid: str) -> Sequence[Json]:
+        """List the Events about the object with this uid."""
+        query = (("fieldSelector", f"involvedObject.uid={uid}"),)
+        call = Call("GET", EVENTS.path(namespace), query)
+        return _page(self._send("list", "Event", call)).items
+
+    def log(self, namespace: str, pod: str, container: str, lines: int) -> str:
+        """Read the last lines of a container's log."""
+        query = (("container", container), ("tailLines", str(lines)))
+        path = f"{RESOURCES['Pod'].path(namespace, pod)}/log"
+        reply = self._send("get", "Pod/log", Call("GET", path, query))
+        return reply.body.decode(errors="replace")
+
+    def _patch(
+        self, ref: Ref, content_type: str, body: bytes, subresource: str = ""
+    ) -> Written:
+        path = RESOURCES[ref.kind].path(ref.namespace, ref.name)
+        path = f"{path}/{subresource}" if subresource else path
+        query = (("fieldManager", names.FIELD_MANAGER),)
+        call = Call("PATCH", path, query, body, content_type)
+        kind = f"{ref.kind}/{subresource}" if subresource else ref.kind
+        return self._write("patch", kind, call, idempotent=True)
+
+    def _write(self, verb: str, kind: str, call: Call, *, idempotent: bool) -> Written:
+        reply = self._send(verb, kind, call, idempotent=idempotent)
+        return Written(_object(reply), reply.warnings)
+
+    def _send(
+        self, verb: str, kind: str, call: Call, *, idempotent: bool = True
+    ) -> Reply:
+        def once() -> Reply:
+            _check(call.method, self._may_write)
+            try:
+                reply = self._transport.request(call)
+            except ApiError:
+                self._observe(verb, kind, 0)
+                raise
+            self._observe(verb, kind, reply.status)
+            if reply.status not in _OK:
+                raise from_reply(reply)
+            return reply
+
+        return retried(once, self._clock, idempotent=idempotent)
+
+
+def _check(method: Method, may_write: Callable[[], bool]) -> None:
+    if method != "GET" and not may_write():
+        raise Fenced(0, "Fenced", "the lease is not held: nothing was sent")
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    found = orjson.loads(reply.body)
+    return found if isinstance(found, dict) else {}
+
+
+def _page(reply: Reply) -> Page:
+    body: Mapping[str, object] = _object(reply)
+    return Page(
+        cast("Sequence[dict[str, Any]]", items(body, "items")),
+        text(body, "metadata", "resourceVersion"),
+        text(body, "metadata", "continue"),
+    )

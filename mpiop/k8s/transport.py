@@ -1,0 +1,76 @@
+"""What the shell asks of HTTP: one call, one answer, or a stream of watch events.
+
+Production speaks to a server (`http.py`), tests to an object in memory; nothing above
+this protocol can tell which.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import attrs
+
+Method = Literal["GET", "POST", "PATCH", "DELETE", "PUT"]
+
+
+@attrs.frozen
+class Call:
+    """One request; `content_type` is that of `body`."""
+
+    method: Method
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    content_type: str = "application/json"
+
+
+@attrs.frozen
+class Reply:
+    """One answer.
+
+    Attributes:
+        warnings: texts of the `Warning: 299` headers.
+        retry_after: seconds that the server asks to wait, None where it does not.
+    """
+
+    status: int
+    body: bytes
+    warnings: tuple[str, ...] = ()
+    retry_after: float | None = None
+
+
+class Stream(Protocol):
+    """An open watch."""
+
+    def read(self) -> Sequence[bytes] | None:
+        """Give the events that have come, one JSON document each.
+
+        May block until something comes; a stream that does not block gives none.
+
+        Returns:
+            None once the stream has ended, or was silent for longer than allowed.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the stream; a `read` that blocks in another thread returns None."""
+        ...
+
+
+class Transport(Protocol):
+    """The way to an API server.
+
+    Both methods raise `errors.Unreachable` where no answer comes.
+    """
+
+    def request(self, call: Call) -> Reply:
+        """Send a call and wait for the whole answer."""
+        ...
+
+    def watch(self, call: Call, silence: float) -> Stream | Reply:
+        """Open a watch; a Reply where the server answers anything but 200.
+
+        Args:
+            call: the watch request.
+            silence: seconds without a byte after which the stream counts as dead.
+        """
+        ...
