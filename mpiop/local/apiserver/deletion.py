@@ -1,0 +1,173 @@
+"""Deleting: preconditions, grace, finalizers and what becomes of dependents."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import attrs
+
+from .context import Backend, Call, Object, decode_json, timestamp
+from .errors import bad_request, conflict, not_found, success
+from .store import Record
+from .wire import Response
+from .writes import keep
+
+_POLICY_FINALIZERS: Final = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
+_POLICIES: Final = frozenset({"Background", *_POLICY_FINALIZERS})
+_RETURNED: Final = frozenset({("", "pods"), ("", "serviceaccounts"), ("", "services")})
+"""Kinds whose deletion answers with the object instead of a Status."""
+_DONE: Final = frozenset({"Succeeded", "Failed"})
+
+
+@attrs.frozen
+class DeleteOptions:
+    """How to delete: seconds of grace (None: as the object says), and on what terms."""
+
+    grace: int | None = None
+    policy: str | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    dry_run: bool = False
+
+
+def delete_options(call: Call) -> DeleteOptions:
+    """Read the options of a call, from its body or its query.
+
+    Raises:
+        StatusError: 400.
+    """
+    body = decode_json(call.request.body) if call.request.body.strip() else {}
+    if not isinstance(body, dict):
+        raise bad_request("the request body must be a DeleteOptions object")
+    return options_from(body, call)
+
+
+def options_from(body: dict[str, Any], call: Call) -> DeleteOptions:
+    """Read the options of a decoded body, completed by the call's query; see above."""
+    param = call.request.param
+    grace: Any = body.get("gracePeriodSeconds", param("gracePeriodSeconds") or None)
+    policy = body.get("propagationPolicy") or param("propagationPolicy") or None
+    orphan = body.get("orphanDependents", param("orphanDependents") or None)
+    if policy is None and orphan is not None:
+        policy = "Orphan" if orphan in {True, "true"} else "Background"
+    if policy is not None and policy not in _POLICIES:
+        raise bad_request(f'propagationPolicy: Unsupported value: "{policy}"')
+    preconditions = body.get("preconditions") or {}
+    try:
+        grace = None if grace is None else int(grace)
+    except ValueError as error:
+        raise bad_request(f"gracePeriodSeconds: {error}") from error
+    return DeleteOptions(
+        grace,
+        policy,
+        preconditions.get("uid"),
+        preconditions.get("resourceVersion"),
+        call.dry_run or "All" in (body.get("dryRun") or ()),
+    )
+
+
+def delete(backend: Backend, call: Call) -> Response:
+    """Delete one object.
+
+    Raises:
+        StatusError: 400, 404 or 409.
+    """
+    record = call.record(backend)
+    if record is None:
+        raise not_found(call.resource, call.name)
+    return delete_record(backend, call, record, delete_options(call))
+
+
+def delete_record(
+    backend: Backend, call: Call, record: Record, options: DeleteOptions
+) -> Response:
+    """Delete an object that was found; see delete()."""
+    _check_preconditions(call, record.obj, options)
+    old = record.copy(call.resource)
+    new = record.copy(call.resource)
+    _mark(backend, new, options)
+    meta = new["metadata"]
+    stays = (
+        meta.get("finalizers")
+        or meta["deletionGracePeriodSeconds"]
+        or (new["kind"] == "Namespace" and new["spec"].get("finalizers"))
+    )
+    if options.dry_run:
+        return Response(200, new)
+    if stays:
+        return Response(200, new if new == old else keep(backend, call, new))
+    # Watchers see the grace shortened to nothing before the object goes, as from etcd.
+    if "deletionTimestamp" in old["metadata"] and new != old:
+        return Response(200, keep(backend, call, new))
+    last = backend.store.remove(call.resource.storage, call.key).copy(call.resource)
+    if call.resource.storage in _RETURNED:
+        return Response(200, last)
+    details = {
+        "name": call.name,
+        "group": call.resource.group,
+        "kind": call.resource.plural,
+        "uid": meta["uid"],
+    }
+    return Response(200, success({k: v for k, v in details.items() if v}))
+
+
+def _check_preconditions(call: Call, obj: Object, options: DeleteOptions) -> None:
+    meta = obj["metadata"]
+    for field, words, wanted in (
+        ("uid", "UID", options.uid),
+        ("resourceVersion", "ResourceVersion", options.resource_version),
+    ):
+        if wanted is not None and wanted != meta[field]:
+            why = (
+                f"Precondition failed: {words} in precondition: {wanted}, "
+                f"{words} in object meta: {meta[field]}"
+            )
+            raise conflict(call.resource, call.name, why)
+
+
+def _mark(backend: Backend, obj: Object, options: DeleteOptions) -> None:
+    """Set deletionTimestamp, grace and the finalizer of the policy."""
+    meta = obj["metadata"]
+    first = "deletionTimestamp" not in meta
+    grace = _grace(obj, options)
+    if first:
+        meta["deletionTimestamp"] = timestamp(backend.clock() + timedelta(0, grace))
+        meta["deletionGracePeriodSeconds"] = grace
+        if "generation" in meta:
+            meta["generation"] += 1
+        if obj["kind"] == "Namespace":
+            obj.setdefault("status", {})["phase"] = "Terminating"
+    elif grace < meta.get("deletionGracePeriodSeconds", 0):
+        earlier = meta["deletionGracePeriodSeconds"] - grace
+        end = datetime.fromisoformat(meta["deletionTimestamp"])
+        meta["deletionTimestamp"] = timestamp(end - timedelta(0, earlier))
+        meta["deletionGracePeriodSeconds"] = grace
+    if options.policy is not None:
+        _apply_policy(meta, options.policy)
+
+
+def _apply_policy(meta: Object, policy: str) -> None:
+    others = [
+        one
+        for one in meta.get("finalizers", ())
+        if one not in _POLICY_FINALIZERS.values()
+    ]
+    if wanted := _POLICY_FINALIZERS.get(policy):
+        others.append(wanted)
+    meta.pop("finalizers", None)
+    if others:
+        meta["finalizers"] = others
+
+
+def _grace(obj: Object, options: DeleteOptions) -> int:
+    """Give the seconds until the object may go; only Pods on a node have any."""
+    if obj["kind"] != "Pod":
+        return 0
+    meta, spec = obj["metadata"], obj["spec"]
+    if not spec.get("nodeName") or obj["status"].get("phase") in _DONE:
+        return 0
+    grace = options.grace
+    if grace is None:
+        known = meta.get("deletionGracePeriodSeconds")
+        grace = spec["terminationGracePeriodSeconds"] if known is None else known
+    # A negative grace is the shortest there is, but not "at once".
+    return grace if grace >= 0 else 1

@@ -1,0 +1,227 @@
+"""Creating, updating and patching objects."""
+
+from typing import Final
+
+import attrs
+
+from . import schema
+from .admission import admit_create, admit_namespace
+from .authz import check_escalation
+from .context import Backend, Call, Object, decode_json, metadata
+from .errors import (
+    StatusError,
+    already_exists,
+    bad_request,
+    invalid,
+    invalid_patch,
+    not_found,
+)
+from .managed_fields import record_writer
+from .ownership import (
+    check_preconditions,
+    count_generation,
+    needs_version,
+    new_metadata,
+    settle,
+)
+from .schema import DecodeError, FieldError, PatchError
+
+_CREATED_BY_UPDATE: Final = frozenset(
+    {
+        ("", "events"),
+        ("coordination.k8s.io", "leases"),
+        ("rbac.authorization.k8s.io", "clusterrolebindings"),
+        ("rbac.authorization.k8s.io", "clusterroles"),
+        ("rbac.authorization.k8s.io", "rolebindings"),
+        ("rbac.authorization.k8s.io", "roles"),
+    }
+)
+
+
+@attrs.frozen
+class Written:
+    """An object as a write left it (or would have), and what is to be told."""
+
+    obj: Object
+    warnings: tuple[str, ...] = ()
+    created: bool = False
+
+
+def create(backend: Backend, call: Call) -> Written:
+    """Make an object.
+
+    Raises:
+        StatusError: 400, 403, 404, 409 or 422.
+    """
+    return create_object(backend, call, call.body())
+
+
+def create_object(backend: Backend, call: Call, obj: Object) -> Written:
+    """Make an object out of a decoded body; see create()."""
+    resource = call.resource
+    _check_type(call, obj)
+    admit_namespace(backend, call)
+    warnings = _decode(call, obj)
+    new_metadata(backend, call, obj)
+    schema.default(resource.schema, obj)
+    admit_create(backend, call, obj)
+    schema.prepare_create(resource.schema, obj)
+    if errors := schema.check(resource.schema, obj):
+        raise invalid(resource, metadata(obj).get("name", ""), errors)
+    check_escalation(backend, call, obj)
+    name = obj["metadata"]["name"]
+    key = (call.namespace, name)
+    record_writer({}, obj, call, backend.now())
+    if existing := backend.store.get(resource.storage, key):
+        deleting = "deletionTimestamp" in existing.obj["metadata"]
+        raise already_exists(resource, name, deleting=deleting)
+    if not call.dry_run:
+        record = backend.store.put(resource.storage, key, resource.storable(obj))
+        obj = record.copy(resource)
+    return Written(obj, warnings, created=True)
+
+
+def update(backend: Backend, call: Call) -> Written:
+    """Replace an object, or the part of it that the subresource stands for.
+
+    Raises:
+        StatusError: 400, 404, 409 or 422.
+    """
+    obj = call.body()
+    record = call.record(backend)
+    if record is None:
+        if call.resource.storage in _CREATED_BY_UPDATE and not call.subresource:
+            return create_object(backend, call, obj)
+        raise not_found(call.resource, call.name)
+    _check_type(call, obj)
+    warnings = _decode(call, obj)
+    if metadata(obj).get("name") != call.name:
+        given = metadata(obj).get("name", "")
+        raise bad_request(
+            f"the name of the object ({given}) does not match the name on the URL "
+            f"({call.name})"
+        )
+    if not metadata(obj).get("resourceVersion") and needs_version(call):
+        message = "Invalid value: 0x0: must be specified for an update"
+        error = FieldError("metadata.resourceVersion", "FieldValueInvalid", message)
+        raise invalid(call.resource, call.name, [error])
+    return _replace(backend, call, obj, warnings)
+
+
+def patch(backend: Backend, call: Call) -> Written:
+    """Change an object by a patch of the request's content type.
+
+    Raises:
+        StatusError: 400, 404, 409, 415 or 422.
+    """
+    record = call.record(backend)
+    resource, request = call.resource, call.request
+    if record is None:
+        raise not_found(resource, call.name)
+    old = record.copy(resource)
+    try:
+        obj = schema.apply_patch(
+            request.headers.get("content-type", ""),
+            resource.schema,
+            old,
+            decode_json(request.body),
+        )
+    except PatchError as error:
+        raise StatusError(error.status, error.reason, error.message) from error
+    _check_type(call, obj)
+    try:
+        warnings = _decode(call, obj)
+    except StatusError as refusal:
+        text = request.body.decode(errors="replace")
+        raise invalid_patch(text, refusal.message) from refusal
+    return _replace(backend, call, obj, warnings)
+
+
+def _check_type(call: Call, obj: Object) -> None:
+    resource = call.resource
+    for field, wanted, words in (
+        ("apiVersion", resource.group_version, "API version"),
+        ("kind", resource.kind_name, "kind"),
+    ):
+        given = obj.setdefault(field, wanted)
+        if given != wanted:
+            raise bad_request(
+                f"the {words} in the data ({given}) does not match the expected "
+                f"{words} ({wanted})"
+            )
+    meta = obj.setdefault("metadata", {})
+    if not isinstance(meta, dict):
+        raise bad_request(f"{resource.kind_name}: metadata is no object")
+    if call.namespace and meta.get("namespace", "") not in {"", call.namespace}:
+        raise bad_request(
+            "the namespace of the provided object does not match the namespace sent "
+            "on the request"
+        )
+
+
+def _decode(call: Call, obj: Object) -> tuple[str, ...]:
+    try:
+        unknown = schema.decode(call.resource.schema, obj)
+    except DecodeError as error:
+        raise bad_request(str(error)) from error
+    match call.request.param("fieldValidation") or "Warn":
+        case "Ignore":
+            return ()
+        case "Warn":
+            return tuple(unknown)
+        case "Strict":
+            if unknown:
+                raise _strict(call, unknown)
+            return ()
+        case other:
+            raise bad_request(f'fieldValidation: Unsupported value: "{other}"')
+
+
+def _strict(call: Call, unknown: list[str]) -> StatusError:
+    text = f"strict decoding error: {', '.join(unknown)}"
+    if not call.resource.custom and call.verb != "patch":
+        gvk = call.resource.kind.gvk
+        prefix = f'{gvk.kind} in version "{gvk.version}" cannot be handled as a'
+        text = f"{prefix} {gvk.kind}: {text}"
+    return bad_request(text)
+
+
+def _replace(
+    backend: Backend, call: Call, obj: Object, warnings: tuple[str, ...]
+) -> Written:
+    resource = call.resource
+    record = call.record(backend)
+    assert record is not None
+    old = record.copy(resource)
+    check_preconditions(call, old, metadata(obj))
+    settle(call, old, obj)
+    if call.subresource:
+        errors = schema.check_status_update(resource.schema, old, obj)
+    else:
+        schema.default(resource.schema, obj)
+        errors = schema.check_update(resource.schema, old, obj)
+    if errors:
+        raise invalid(resource, call.name, errors)
+    check_escalation(backend, call, obj)
+    count_generation(call, old, obj)
+    record_writer(old, obj, call, backend.now())
+    if obj == old:
+        return Written(old, warnings)
+    if not call.dry_run:
+        obj = keep(backend, call, obj)
+    return Written(obj, warnings)
+
+
+def keep(backend: Backend, call: Call, obj: Object) -> Object:
+    """Store the next state of an object, which may be its last."""
+    resource, meta = call.resource, obj["metadata"]
+    key = call.key
+    record = backend.store.put(resource.storage, key, resource.storable(obj))
+    if (
+        "deletionTimestamp" in meta
+        and not meta.get("finalizers")
+        and not meta.get("deletionGracePeriodSeconds")
+        and not (resource.kind_name == "Namespace" and obj["spec"].get("finalizers"))
+    ):
+        record = backend.store.remove(resource.storage, key)
+    return record.copy(resource)
