@@ -50,7 +50,7 @@ def judge(facts: Facts) -> Outcome:
     if job is not None and job.terminal == "Failed":
         return _failed(facts, job)
     missing = job is None or job.deleted
-    if missing and facts.recorded.identity and not facts.launcher_alive:
+    if missing and facts.launcher_started and not facts.launcher_alive:
         return Outcome("failed", "LauncherDeleted", "the launcher Job was deleted")
     return OPEN
 

@@ -159,7 +159,7 @@ def _launcher(facts: Facts) -> Iterator[Action]:
     job = facts.launcher_job
     if startup.launcher_wait(facts) != 0.0 or _holding(facts):
         return
-    if job is None and not facts.recorded.identity:
+    if job is None and not facts.launcher_started:
         if not facts.job.worker_replicas:
             yield from _secret(facts)
         yield _create_launcher(facts, suspend=False)

@@ -50,12 +50,15 @@ def conditions(facts: Facts, before: Recorded, phase: Phase) -> tuple[Condition,
 
 
 def _dropped(name: str, kept: dict[str, Condition]) -> bool:
-    """Running and Restarting exclude each other; the newer one stays (upstream 6.1)."""
-    both = {RUNNING, RESTARTING} <= kept.keys()
-    if not both or name not in {RUNNING, RESTARTING}:
-        return False
-    order = [entry for entry in kept if entry in {RUNNING, RESTARTING}]
-    return name == order[0]
+    """Running=True and Restarting=True exclude each other, a verdict ends the latter.
+
+    Of the two the newer one stays (upstream 6.1).
+    """
+    pair = [kept[entry] for entry in kept if entry in {RUNNING, RESTARTING}]
+    if name == RESTARTING and kept.keys() & {SUCCEEDED, FAILED}:
+        return True
+    both = len(pair) > 1 and all(entry.status == "True" for entry in pair)
+    return both and name == pair[0].type
 
 
 def _wishes(facts: Facts, before: Recorded, phase: Phase) -> Iterator[Wish]:

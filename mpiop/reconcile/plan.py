@@ -65,6 +65,8 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
 
 def _decide(facts: Facts, refused: str) -> Plan:
     before = facts.recorded
+    if ttl.remaining(facts) == 0.0:
+        return Plan((ttl.deletion(facts),))
     outcome = attempts.judge(facts)
     after = attrs.evolve(facts, recorded=remember.remember(facts, outcome, refused))
     phase = advance(Phase.CREATED, observe(after))
@@ -160,23 +162,17 @@ def _work(
 ) -> tuple[Action, ...]:
     """Choose what is done to the children."""
     if phase in {*VERDICTS, Phase.CLEANED}:
-        if facts.finished and ttl.remaining(after) == 0.0:
-            return (ttl.deletion(after),)
         return clean_up.actions(after)
     if outcome.state == "failed" and after.recorded.attempt == facts.attempt:
         return children.replace_workers(after)
-    if phase is Phase.SUSPENDED:
-        return (*suspension.actions(after), *children.suspended(after))
-    if phase is Phase.INVALID:
-        return suspension.actions(after)
-    if after.recorded.refused_message:
-        return ()
-    return children.running(after)
+    refused = bool(after.recorded.refused_message)
+    if phase in {Phase.SUSPENDED, Phase.INVALID}:
+        made = () if refused else children.suspended(after)
+        return (*suspension.actions(after), *made)
+    return () if refused else children.running(after)
 
 
-def _with_cause(
-    entries: tuple[Condition, ...], cause: str
-) -> tuple[Condition, ...]:
+def _with_cause(entries: tuple[Condition, ...], cause: str) -> tuple[Condition, ...]:
     return tuple(
         attrs.evolve(entry, message=f"{entry.message}: {cause}")
         if entry.type == conditions.RESTARTING

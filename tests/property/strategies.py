@@ -1,0 +1,288 @@
+"""The only place for Hypothesis strategies: jobs, children, recorded facts.
+
+Valid things are built, not filtered; `consistency.py` has the last word.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import attrs
+from hypothesis import strategies as st
+
+from mpiop.reconcile import names
+from mpiop.reconcile.actions import KindName, Ref
+from mpiop.reconcile.mpijob import Json
+from mpiop.reconcile.snapshot import Finding, FindingKind, Snapshot
+from mpiop.reconcile.views import ChildView, Ended, JobView, PodView
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+NAME = "pi"
+UID = "uid-of-pi"
+TEMPLATE: Json = {
+    "spec": {
+        "containers": [
+            {"name": "main", "image": "mpi:1", "x-unknown": {"kept": [1, "two"]}}
+        ]
+    }
+}
+
+instants = st.integers(0, 600).map(lambda seconds: NOW - timedelta(seconds=seconds))
+
+
+@st.composite
+def run_policies(draw: st.DrawFn) -> Json:
+    """Any runPolicy that the CRD accepts."""
+    optional = {
+        "activeDeadlineSeconds": st.integers(1, 700),
+        "ttlSecondsAfterFinished": st.integers(0, 700),
+        "suspend": st.booleans(),
+        "workerFailurePolicy": st.sampled_from(["RestartJob", "KeepLauncher"]),
+    }
+    always = {
+        "cleanPodPolicy": st.sampled_from(["None", "Running", "All"]),
+        "backoffLimit": st.integers(0, 3),
+    }
+    return draw(st.fixed_dictionaries(always, optional=optional))
+
+
+@st.composite
+def manifests(draw: st.DrawFn, workers: int | None = None) -> dict[str, object]:
+    """An MPIJob without status, as stored."""
+    count = draw(st.integers(0, 4)) if workers is None else workers
+    replicas: dict[str, object] = {"Launcher": {"replicas": 1, "template": TEMPLATE}}
+    if count:
+        replicas["Worker"] = {"replicas": count, "template": TEMPLATE}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {
+            "name": NAME,
+            "namespace": "default",
+            "uid": UID,
+            "generation": draw(st.integers(1, 3)),
+            "resourceVersion": "100",
+            "creationTimestamp": "2026-01-01T11:40:00Z",
+        },
+        "spec": {
+            "slotsPerWorker": draw(st.integers(1, 4)),
+            "remoteShell": draw(st.sampled_from(["SSH", "KubectlExec"])),
+            "launcherCreationPolicy": draw(
+                st.sampled_from(["AtStartup", "WaitForWorkersReady"])
+            ),
+            "mpiReplicaSpecs": replicas,
+            "runPolicy": draw(run_policies()),
+        },
+    }
+
+
+@st.composite
+def ends(draw: st.DrawFn, code: int | None = None) -> Ended:
+    """A container's end."""
+    finished = draw(instants)
+    exit_code = (
+        draw(st.sampled_from([0, 1, 3, 137, 183, 213])) if code is None else code
+    )
+    return Ended(
+        exit_code=exit_code,
+        signal=0,
+        reason="Completed"
+        if exit_code == 0
+        else draw(st.sampled_from(["Error", "OOMKilled"])),
+        message=draw(
+            st.sampled_from(["", "started 0\nstarted 1", "ended 1 137", "words"])
+        ),
+        started=finished - timedelta(seconds=draw(st.integers(0, 60))),
+        finished=finished,
+    )
+
+
+def _pod(draw: st.DrawFn, name: str, role: str, owner: str) -> PodView:
+    phase = draw(
+        st.sampled_from(["Pending", "Running", "Running", "Succeeded", "Failed"])
+    )
+    ended = None
+    if phase == "Succeeded":
+        ended = draw(ends(code=0))
+    elif phase == "Failed":
+        ended = draw(st.none() | ends(code=draw(st.sampled_from([1, 3, 137]))))
+    started = phase == "Running" or ended is not None
+    return PodView(
+        name=name,
+        uid=f"uid-{name}-{draw(st.integers(0, 3))}",
+        resource_version=str(draw(st.integers(1, 99))),
+        job_uid=UID,
+        role=role,
+        index=-1,
+        attempt=-1,
+        owner=owner,
+        deleted=draw(st.none() | instants),
+        created=draw(instants),
+        phase=phase,
+        reason=draw(st.sampled_from(["", "Evicted"])) if phase == "Failed" else "",
+        message="",
+        node=draw(st.sampled_from(["", "node-a"])) if phase == "Pending" else "node-a",
+        ready=phase == "Running" and draw(st.booleans()),
+        started=started,
+        started_at=draw(instants) if started else None,
+        ended=ended,
+        restarts=0,
+        waiting="",
+        init_ended=None,
+        disruption=draw(st.sampled_from(["", "", "", "EvictionByEvictionAPI: moved"])),
+        unschedulable="",
+    )
+
+
+@st.composite
+def workers(draw: st.DrawFn, replicas: int) -> tuple[PodView, ...]:
+    """Worker Pods of some indices, one or two beyond the replicas."""
+    found = draw(st.sets(st.integers(0, replicas + 1)))
+    pods = []
+    for index in sorted(found):
+        name = names.worker(NAME, index)
+        pod = _pod(draw, name, names.WORKER, UID)
+        restarts = draw(st.sampled_from([0, 0, 0, 1])) if pod.phase == "Running" else 0
+        ended = draw(ends(code=137)) if restarts else pod.ended
+        pods.append(attrs.evolve(pod, index=index, restarts=restarts, ended=ended))
+    return tuple(pods)
+
+
+@st.composite
+def attempts(draw: st.DrawFn) -> tuple[tuple[JobView, ...], tuple[PodView, ...]]:
+    """Launcher Jobs 0..n, all but the last terminal, and Pods of theirs."""
+    count = draw(st.integers(0, 3))
+    jobs, pods = [], []
+    for attempt in range(count):
+        name = names.launcher_job(NAME, attempt)
+        last = attempt == count - 1
+        terminal = (
+            draw(st.sampled_from(["", "Complete", "Failed"])) if last else "Failed"
+        )
+        job = JobView(
+            name=name,
+            uid=f"uid-{name}",
+            resource_version=str(draw(st.integers(1, 99))),
+            owner=UID,
+            deleted=draw(st.sampled_from([False, False, False, True])),
+            created=draw(instants),
+            attempt=attempt,
+            suspended=not terminal and draw(st.booleans()),
+            terminal=terminal,
+            reason={
+                "Failed": draw(
+                    st.sampled_from(["BackoffLimitExceeded", "PodFailurePolicy"])
+                )
+            }.get(terminal, ""),
+            message="",
+            ended=draw(instants) if terminal else None,
+            started=draw(st.booleans()),
+        )
+        jobs.append(job)
+        if draw(st.booleans()):
+            pod = _pod(draw, f"{name}-abcde", names.LAUNCHER, job.uid)
+            pods.append(_fit(draw, attrs.evolve(pod, attempt=attempt), terminal))
+    return tuple(jobs), tuple(pods)
+
+
+def _fit(draw: st.DrawFn, pod: PodView, terminal: str) -> PodView:
+    """Make a launcher Pod agree with its Job."""
+    if terminal == "Complete":
+        return attrs.evolve(
+            pod,
+            phase="Succeeded",
+            ended=draw(ends(code=0)),
+            started=True,
+            disruption="",
+            reason="",
+            ready=False,
+            started_at=NOW - timedelta(seconds=60),
+            node="node-a",
+        )
+    if terminal == "Failed" and not pod.terminal:
+        ended = draw(ends(code=3))
+        return attrs.evolve(
+            pod,
+            phase="Failed",
+            ended=ended,
+            started=True,
+            started_at=ended.started,
+            ready=False,
+            node="node-a",
+        )
+    return pod
+
+
+@st.composite
+def others(draw: st.DrawFn) -> tuple[ChildView, ...]:
+    """Service and ConfigMap, made, foreign or missing."""
+    found = []
+    kinds: tuple[tuple[KindName, str], ...] = (
+        ("Service", NAME),
+        ("ConfigMap", f"{NAME}-config"),
+    )
+    for kind, name in kinds:
+        if draw(st.booleans()):
+            owner = draw(st.sampled_from([UID, UID, "another"]))
+            found.append(
+                ChildView(
+                    kind, name, f"uid-{name}", "7", owner, deleted=False, digests={}
+                )
+            )
+    return tuple(found)
+
+
+@st.composite
+def statuses(draw: st.DrawFn, attempt: int) -> dict[str, object]:
+    """A status as an earlier plan might have left it."""
+    facts: dict[str, object] = {"attempt": attempt}
+    if draw(st.booleans()):
+        facts["workers"] = {"count": draw(st.integers(0, 4)), "digest": "d" * 16}
+    if draw(st.sampled_from([False, False, True])):
+        facts["verdict"] = {
+            "succeeded": draw(st.booleans()),
+            "reason": "Recorded",
+            "message": "as it was",
+            "verified": "True",
+        }
+    if draw(st.sampled_from([False, False, True])):
+        facts["missing"] = {
+            "since": f"{draw(instants):%Y-%m-%dT%H:%M:%SZ}",
+            "disrupted": draw(st.booleans()),
+            "message": "pi-worker-0 is gone",
+        }
+    return {
+        "recorded": facts,
+        "startTime": f"{draw(instants):%Y-%m-%dT%H:%M:%SZ}",
+        "completionTime": f"{draw(instants):%Y-%m-%dT%H:%M:%SZ}"
+        if "verdict" in facts
+        else None,
+        "conditions": [],
+    }
+
+
+@st.composite
+def findings(draw: st.DrawFn, generation: int) -> tuple[Finding, ...]:
+    """At most one lesson of a write."""
+    if draw(st.sampled_from([False, False, False, True])):
+        kind = draw(st.sampled_from(FindingKind))
+        ref = Ref("Pod", "default", names.worker(NAME, 0))
+        return (Finding(kind, ref, f'Pod "{ref.name}" is in the way', generation),)
+    return ()
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """Anything that an API server could show of one job."""
+    manifest = draw(manifests())
+    jobs, launchers = draw(attempts())
+    specs = manifest["spec"]["mpiReplicaSpecs"]  # type: ignore[index]
+    replicas = specs.get("Worker", {}).get("replicas", 0)
+    if draw(st.booleans()):
+        manifest["status"] = draw(statuses(max(0, len(jobs) - 1)))
+    generation = manifest["metadata"]["generation"]  # type: ignore[index]
+    return Snapshot(
+        manifest,
+        pods=(*draw(workers(replicas)), *launchers),
+        jobs=jobs,
+        others=draw(others()),
+        findings=draw(findings(generation)),
+    )

@@ -1,0 +1,502 @@
+"""Stories, step by step: what is seen, and what is done about it."""
+
+from typing import Any
+
+import pytest
+
+from mpiop.reconcile import names
+from mpiop.reconcile.actions import (
+    Create,
+    CreateLauncher,
+    CreateSSHSecret,
+    Delete,
+    EmitEvent,
+    LookEvents,
+    Patch,
+    PatchStatus,
+    Ref,
+)
+from mpiop.reconcile.plan import plan
+from mpiop.reconcile.snapshot import Finding, FindingKind
+from tests.reconcile.build import (
+    NAME,
+    NOW,
+    UID,
+    Obj,
+    after,
+    at,
+    base,
+    condition,
+    ended,
+    launcher_job,
+    launcher_pod,
+    mpijob,
+    snapshot,
+    status_of,
+    step,
+    terminated,
+    worker,
+)
+
+WORKERS = [worker(0), worker(1)]
+
+
+def created(actions: tuple[Any, ...]) -> list[str]:
+    """Name what is created, in order."""
+    kinds = (Create, CreateLauncher, CreateSSHSecret)
+    return [one.ref.name for one in actions if isinstance(one, kinds)]
+
+
+def deleted(actions: tuple[Any, ...]) -> list[str]:
+    """Name what is deleted, in order."""
+    return [one.ref.name for one in actions if isinstance(one, Delete)]
+
+
+def events(actions: tuple[Any, ...]) -> list[str]:
+    """Name the reasons of the Events."""
+    return [one.reason for one in actions if isinstance(one, EmitEvent)]
+
+
+def running(**run_policy: Any) -> Obj:  # noqa: ANN401
+    """Give a job whose launcher was seen to run with both workers."""
+    job = mpijob(2, **run_policy)
+    seen = snapshot(job, *base(), *WORKERS, launcher_job(), launcher_pod())
+    return after(job, step(seen))
+
+
+def test_a_new_job_gets_all_its_children_at_once() -> None:
+    """N+4 creates over ssh, the launcher last, after one status write; one Event."""
+    actions = step(snapshot(mpijob(2)))
+
+    assert isinstance(actions[0], PatchStatus)
+    assert created(actions) == [
+        NAME,
+        f"{NAME}-config",
+        f"{NAME}-ssh-{UID}",
+        f"{NAME}-worker-0",
+        f"{NAME}-worker-1",
+        f"{NAME}-launcher",
+    ]
+    assert events(actions) == ["MPIJobCreated"]
+    assert status_of(actions)["phase"] == "Created"
+
+
+def test_kubectl_exec_needs_two_more() -> None:
+    """N+6 creates: ServiceAccount, Role and RoleBinding instead of the Secret."""
+    job = mpijob(2)
+    job["spec"]["remoteShell"] = "KubectlExec"
+
+    actions = step(snapshot(job))
+
+    assert len(created(actions)) == 2 + 6
+    assert not [one for one in actions if isinstance(one, CreateSSHSecret)]
+
+
+def test_ready_workers_are_a_phase() -> None:
+    """All workers ready and the launcher still waiting is WorkersReady."""
+    seen = snapshot(
+        mpijob(2), *base(), *WORKERS, launcher_job(), launcher_pod(started=False)
+    )
+
+    assert status_of(step(seen))["phase"] == "WorkersReady"
+
+
+def test_the_launchers_start_records_the_workers_identity() -> None:
+    """LauncherRunning, Running=True, and who the workers are."""
+    job = running()
+
+    assert job["status"]["phase"] == "LauncherRunning"
+    assert condition(job["status"], "Running")["status"] == "True"
+    assert job["status"]["recorded"]["workers"]["count"] == 2
+
+
+def test_exit_code_0_with_all_workers_alive_is_a_success() -> None:
+    """Succeeded is written first, then cleanPodPolicy Running removes the workers."""
+    job = running(cleanPodPolicy="Running")
+    pod = ended(
+        launcher_pod(), terminated(0, -2, message="started 0\nstarted 1"), "Succeeded"
+    )
+    seen = snapshot(job, *base(), *WORKERS, launcher_job(0, "Complete"), pod)
+
+    actions = step(seen)
+
+    assert status_of(actions)["phase"] == "Succeeded"
+    assert status_of(actions)["result"] == "Succeeded"
+    assert condition(status_of(actions), "Verified")["status"] == "True"
+    assert deleted(actions) == [f"{NAME}-worker-0", f"{NAME}-worker-1"]
+    assert events(actions) == ["MPIJobSucceeded"]
+    done = after(job, actions)
+    gone = step(snapshot(done, *base(), launcher_job(0, "Complete"), pod))
+    assert status_of(gone)["phase"] == "Cleaned"
+    assert events(gone) == []
+
+
+def test_exit_code_0_without_a_remote_start_is_no_plain_success() -> None:
+    """RanOnLauncherOnly, Verified=False, result Unverified, a Warning."""
+    job = running()
+    pod = ended(launcher_pod(), terminated(0, -2), "Succeeded")
+
+    actions = step(snapshot(job, *base(), *WORKERS, launcher_job(0, "Complete"), pod))
+
+    assert status_of(actions)["result"] == "Unverified"
+    assert status_of(actions)["reason"] == "RanOnLauncherOnly"
+    assert [one.type for one in actions if isinstance(one, EmitEvent)] == ["Warning"]
+
+
+@pytest.mark.parametrize("when", [-10.0, -2.0])
+def test_exit_code_0_after_a_workers_end_is_a_failed_attempt(when: float) -> None:
+    """A worker that ended before, or in the same second: WorkerLost."""
+    job = running(backoffLimit=1)
+    pod = ended(launcher_pod(), terminated(0, -2, message="started 0"), "Succeeded")
+    dead = ended(worker(1), terminated(137, when), "Failed")
+
+    actions = step(
+        snapshot(job, *base(), worker(0), dead, launcher_job(0, "Complete"), pod)
+    )
+
+    assert status_of(actions)["phase"] != "Succeeded"
+    assert status_of(actions)["recorded"]["attempt"] == 1
+    assert events(actions) == ["MPIJobRestarting"]
+    assert deleted(actions) == [f"{NAME}-worker-1"]
+
+
+def test_a_worker_that_ended_after_the_launcher_took_nothing_away() -> None:
+    """A later end leaves the success alone."""
+    job = running()
+    pod = ended(launcher_pod(), terminated(0, -20, message="started 0"), "Succeeded")
+    dead = ended(worker(1), terminated(0, -5), "Succeeded")
+
+    actions = step(
+        snapshot(job, *base(), worker(0), dead, launcher_job(0, "Complete"), pod)
+    )
+
+    assert status_of(actions)["result"] == "Succeeded"
+
+
+def test_a_vanished_worker_makes_a_success_uncertain() -> None:
+    """Gone without a trace, in an unknown order: Succeeded with Verified=Unknown."""
+    job = running()
+    pod = ended(launcher_pod(), terminated(0, -2, message="started 0"), "Succeeded")
+
+    actions = step(snapshot(job, *base(), worker(0), launcher_job(0, "Complete"), pod))
+
+    assert status_of(actions)["result"] == "Succeeded"
+    assert condition(status_of(actions), "Verified")["status"] == "Unknown"
+
+
+def test_a_lost_worker_ends_the_attempt_after_ten_seconds() -> None:
+    """Reason WorkerLost at once, the launcher's Pod deleted ten seconds later."""
+    job = running(backoffLimit=1)
+    dead = ended(worker(1), terminated(137, -1, reason="OOMKilled"), "Failed")
+    world = [*base(), worker(0), dead, launcher_job(), launcher_pod()]
+
+    first = step(snapshot(job, *world))
+
+    assert status_of(first)["reason"] == "WorkerLost"
+    assert "OOMKilled" in status_of(first)["message"]
+    assert "phase" not in status_of(first)
+    assert deleted(first) == []
+    assert plan(snapshot(after(job, first), *world), NOW).requeue_after == 10
+    later = step(snapshot(after(job, first), *world), 10)
+    assert deleted(later) == [f"{NAME}-launcher-abcde"]
+
+
+def test_keep_launcher_replaces_the_worker_and_goes_on() -> None:
+    """With workerFailurePolicy KeepLauncher a dead worker is only replaced."""
+    job = running(workerFailurePolicy="KeepLauncher")
+    dead = ended(worker(1), terminated(137, -1), "Failed")
+
+    actions = step(
+        snapshot(job, *base(), worker(0), dead, launcher_job(), launcher_pod())
+    )
+
+    assert deleted(actions) == [f"{NAME}-worker-1"]
+    assert "reason" not in status_of(actions)
+
+
+def failing(code: int = 3, **run_policy: Any) -> tuple[Obj, list[Obj]]:
+    """Give a job whose launcher has failed, and its world."""
+    pod = ended(launcher_pod(), terminated(code, -2), "Failed")
+    failed = launcher_job(0, "Failed", reason="BackoffLimitExceeded")
+    return running(**run_policy), [*base(), *WORKERS, failed, pod]
+
+
+def test_a_failed_launcher_is_retried_under_a_new_name() -> None:
+    """The attempt is raised, the launcher made after 10 s, the workers kept."""
+    job, world = failing(backoffLimit=1)
+
+    raised = step(snapshot(job, *world))
+    job = after(job, raised)
+
+    assert job["status"]["recorded"]["attempt"] == 1
+    assert "exit code 3" in condition(job["status"], "Restarting")["message"]
+    assert created(raised) == []
+    assert deleted(raised) == []
+    assert plan(snapshot(job, *world), NOW).requeue_after == 10
+    assert created(step(snapshot(job, *world), 10)) == [f"{NAME}-launcher-r1"]
+
+
+def test_the_last_failure_is_the_verdict() -> None:
+    """BackoffLimit 0: Failed, with exit code and last lines."""
+    job, world = failing(backoffLimit=0)
+
+    actions = step(snapshot(job, *world))
+
+    assert status_of(actions)["phase"] == "Failed"
+    assert status_of(actions)["reason"] == "BackoffLimitExceeded"
+    assert "exit code 3" in status_of(actions)["message"]
+    assert "last line" in status_of(actions)["message"]
+
+
+def test_a_cause_that_cannot_go_away_is_not_retried() -> None:
+    """Exit code 183 of Open MPI: the program is not there, and will not be."""
+    job, world = failing(183, backoffLimit=6)
+
+    assert status_of(step(snapshot(job, *world)))["reason"] == "ProgramNotFound"
+
+
+def test_a_disrupted_launcher_is_retried_for_free() -> None:
+    """An eviction costs no backoffLimit and no back-off."""
+    job, world = failing(143, backoffLimit=0)
+    entry = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "EvictionByEvictionAPI",
+    }
+    world[-1]["status"]["conditions"] = [entry]
+
+    raised = step(snapshot(job, *world))
+
+    assert status_of(raised)["recorded"]["disruptions"] == 1
+    assert created(raised) == [f"{NAME}-launcher-r1"]
+
+
+def test_a_deleted_launcher_job_is_a_failed_attempt() -> None:
+    """The Job is gone after a start: its workers go, then the attempt is raised."""
+    job = running(backoffLimit=1)
+
+    first = step(snapshot(job, *base(), *WORKERS))
+    assert deleted(first) == [f"{NAME}-worker-0", f"{NAME}-worker-1"]
+    assert created(first) == []
+    second = step(snapshot(job, *base()))
+    assert status_of(second)["recorded"]["attempt"] == 1
+
+
+def test_a_launcher_job_deleted_before_its_start_is_made_again() -> None:
+    """Same name, no attempt spent."""
+    job = mpijob(2)
+
+    actions = step(snapshot(job, *base(), *WORKERS))
+
+    assert created(actions) == [f"{NAME}-launcher"]
+
+
+def test_a_launcher_that_may_still_run_blocks_the_next() -> None:
+    """A Pod of a deleted Job that is not terminal: nothing is made."""
+    job = running(backoffLimit=1)
+    orphan = launcher_pod()
+    orphan["metadata"]["deletionTimestamp"] = at(0)
+
+    actions = step(snapshot(job, *base(), *WORKERS, orphan))
+
+    assert created(actions) == []
+    assert "recorded" not in status_of(actions)
+
+
+def test_the_deadline_is_a_verdict_and_ends_the_launcher() -> None:
+    """DeadlineExceeded; the Job is suspended, whatever cleanPodPolicy says."""
+    job = running(activeDeadlineSeconds=30, cleanPodPolicy="None")
+    seen = snapshot(job, *base(), *WORKERS, launcher_job(), launcher_pod())
+
+    assert plan(seen, NOW).requeue_after == 30
+    actions = step(seen, 30)
+
+    assert status_of(actions)["reason"] == "DeadlineExceeded"
+    assert [a.patch for a in actions if isinstance(a, Patch)] == [
+        {"spec": {"suspend": True}}
+    ]
+    assert deleted(actions) == []
+
+
+def test_ttl_deletes_the_job_itself() -> None:
+    """After the verdict is recorded and the time is over, the MPIJob goes."""
+    job, world = failing(backoffLimit=0, ttlSecondsAfterFinished=5)
+    job = after(job, step(snapshot(job, *world)))
+
+    assert plan(snapshot(job, *world), NOW).requeue_after == 5
+    assert step(snapshot(job, *world), 5) == (
+        Delete(Ref("MPIJob", "default", NAME), UID, "100"),
+    )
+
+
+def test_a_job_created_suspended_has_a_suspended_launcher_and_no_workers() -> None:
+    """Service, ConfigMap, Secret and the Job; startTime stays unset."""
+    actions = step(snapshot(mpijob(2, suspend=True)))
+
+    assert created(actions) == [
+        NAME,
+        f"{NAME}-config",
+        f"{NAME}-ssh-{UID}",
+        f"{NAME}-launcher",
+    ]
+    assert status_of(actions)["phase"] == "Suspended"
+    assert status_of(actions).get("startTime") is None
+
+
+def test_suspending_ends_the_launcher_before_the_workers() -> None:
+    """First the Job is suspended; workers go once the launcher has ended."""
+    job = running()
+    job["spec"]["runPolicy"]["suspend"] = True
+    world = [*base(), *WORKERS]
+
+    first = step(snapshot(job, *world, launcher_job(), launcher_pod()))
+    job = after(job, first)
+
+    assert [a.patch for a in first if isinstance(a, Patch)] == [
+        {"spec": {"suspend": True}}
+    ]
+    assert deleted(first) == []
+    assert job["status"]["recorded"]["workers"] is None
+    held = launcher_job()
+    held["spec"] = {"suspend": True}
+    assert deleted(step(snapshot(job, *world, held))) == [
+        f"{NAME}-worker-0",
+        f"{NAME}-worker-1",
+    ]
+
+
+def test_resuming_waits_for_workers_where_the_policy_says_so() -> None:
+    """WaitForWorkersReady holds for every start, also after a resume (S7)."""
+    job = mpijob(2)
+    job["spec"]["launcherCreationPolicy"] = "WaitForWorkersReady"
+    held = launcher_job()
+    held["spec"] = {"suspend": True}
+
+    waiting = step(snapshot(job, *base(), worker(0), worker(1, ready=False), held))
+    assert not [a for a in waiting if isinstance(a, CreateLauncher)]
+    resumed = step(snapshot(job, *base(), *WORKERS, held))
+
+    resume = next(a for a in resumed if isinstance(a, CreateLauncher))
+    assert resume.manifest is None
+    assert resume.resume is not None
+    assert resume.resource_version == "7"
+
+
+def test_a_rejected_template_is_invalid_until_the_spec_changes() -> None:
+    """422 on a child: phase Invalid, Valid=False, no retry in this generation."""
+    job = mpijob(2)
+    ref = Ref("Pod", "default", f"{NAME}-worker-0")
+    finding = Finding(
+        FindingKind.REJECTED, ref, "spec.containers[0].image: required", 1
+    )
+
+    actions = step(snapshot(job, *base(), findings=(finding,)))
+    job = after(job, actions)
+
+    assert job["status"]["phase"] == "Invalid"
+    assert "image" in condition(job["status"], "Valid")["message"]
+    assert step(snapshot(job, *base())) == ()
+    job["metadata"]["generation"] = 2
+    assert f"{NAME}-worker-0" in created(step(snapshot(job, *base())))
+
+
+def test_a_foreign_object_blocks_and_is_named() -> None:
+    """Blocked=True; nothing else is made meanwhile."""
+    ref = Ref("Service", "default", NAME)
+    finding = Finding(FindingKind.FOREIGN, ref, f'Service "{NAME}" is not ours', 1)
+
+    actions = step(snapshot(mpijob(2), findings=(finding,)))
+
+    assert created(actions) == []
+    assert condition(status_of(actions), "Blocked")["status"] == "True"
+    assert status_of(actions)["reason"] == "Blocked"
+
+
+def test_a_launcher_job_without_a_pod_shows_the_reason() -> None:
+    """After ten seconds its Events are asked for and reach the status."""
+    seen = snapshot(
+        mpijob(2, status={"startTime": at(-60)}), *base(), *WORKERS, launcher_job()
+    )
+
+    assert [type(look) for look in plan(seen, NOW).looks] == [LookEvents]
+    actions = step(seen)
+
+    assert status_of(actions)["reason"] == "LauncherHasNoPod"
+    assert "last line" in status_of(actions)["message"]
+
+
+def test_scaling_down_under_a_running_launcher_costs_no_attempt() -> None:
+    """The identity shrinks first, in the same plan the surplus worker goes."""
+    job = running()
+    job["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"] = 1
+
+    actions = step(snapshot(job, *base(), *WORKERS, launcher_job(), launcher_pod()))
+
+    assert status_of(actions)["recorded"]["workers"]["count"] == 1
+    assert deleted(actions) == [f"{NAME}-worker-1"]
+    assert status_of(actions).get("reason", "") == ""
+
+
+def test_scaling_up_under_a_running_launcher_costs_no_attempt() -> None:
+    """New workers are made; the identity counts them once they are ready."""
+    job = running()
+    job["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"] = 3
+    world = [*base(), *WORKERS, launcher_job(), launcher_pod()]
+
+    first = step(snapshot(job, *world))
+    assert created(first) == [f"{NAME}-worker-2"]
+    job = after(job, first)
+    assert job["status"]["recorded"]["workers"]["count"] == 2
+    second = step(snapshot(job, *world, worker(2)))
+    assert status_of(second)["recorded"]["workers"]["count"] == 3
+    assert status_of(second).get("reason", "") == ""
+
+
+def test_readiness_that_flaps_in_mid_run_changes_no_phase() -> None:
+    """A probe that fails under a running launcher is nobody's loss."""
+    job = running()
+    world = [*base(), worker(0), worker(1, ready=False), launcher_job(), launcher_pod()]
+
+    assert step(snapshot(job, *world)) == ()
+
+
+def test_a_job_managed_elsewhere_is_left_alone() -> None:
+    """ManagedBy another controller: nothing is planned."""
+    assert (
+        plan(snapshot(mpijob(2, managedBy="kueue.x-k8s.io/multikueue")), NOW).actions
+        == ()
+    )
+
+
+def test_a_job_on_its_way_out_is_left_to_the_garbage_collector() -> None:
+    """DeletionTimestamp set: nothing is planned."""
+    job = mpijob(2)
+    job["metadata"]["deletionTimestamp"] = at(0)
+
+    assert plan(snapshot(job), NOW).actions == ()
+
+
+def test_a_warning_of_the_api_server_reaches_event_and_status() -> None:
+    """A misspelt key is told once."""
+    ref = Ref("Pod", "default", names.worker(NAME, 0))
+    finding = Finding(FindingKind.WARNED, ref, 'unknown field "spec.x"', 1)
+    job = after(mpijob(2), step(snapshot(mpijob(2))))
+
+    actions = step(
+        snapshot(job, *base(), *WORKERS, launcher_job(), findings=(finding,))
+    )
+
+    assert "APIWarning" in events(actions)
+    assert status_of(actions)["recorded"]["warnings"] == ['unknown field "spec.x"']
+
+
+def test_a_lost_node_is_named_with_its_remedy() -> None:
+    """A launcher that does not end for a minute: WaitingForLostNode."""
+    job = running(backoffLimit=1)
+    stuck = launcher_pod()
+    stuck["metadata"]["deletionTimestamp"] = at(-90)
+
+    actions = step(snapshot(job, *base(), *WORKERS, launcher_job(), stuck))
+
+    assert status_of(actions)["reason"] == "WaitingForLostNode"
+    assert "node-a" in status_of(actions)["message"]
