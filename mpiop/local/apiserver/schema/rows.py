@@ -155,7 +155,8 @@ def _node(node: Json, now: datetime) -> list[Any]:
 
 
 def _namespace(obj: Json, now: datetime) -> list[Any]:
-    return [obj["metadata"]["name"], obj["status"].get("phase", ""), age(obj, now)]
+    phase = obj.get("status", {}).get("phase", "")
+    return [obj["metadata"]["name"], phase, age(obj, now)]
 
 
 def _binding(binding: Json, now: datetime) -> list[Any]:

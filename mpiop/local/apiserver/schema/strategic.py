@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from types import UnionType
 from typing import Any, Final
 
 from .errors import PatchError
@@ -27,6 +28,11 @@ def strategic_merge(
 
 def _bad(why: str) -> PatchError:
     return PatchError(400, "BadRequest", why)
+
+
+def _expect(where: str, value: object, wanted: type | UnionType) -> None:
+    if not isinstance(value, wanted):
+        raise _bad(f"{where}: {value!r} is not what the patch needs there")
 
 
 def _object(
@@ -60,14 +66,17 @@ def _directives(
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Take the directives out of a patch; give the target after them, and orders."""
     if (retain := patch.pop(_RETAIN, None)) is not None:
+        _expect(_RETAIN, retain, list)
         target = {key: value for key, value in target.items() if key in retain}
     orders: dict[str, list[Any]] = {}
     for key in list(patch):
         if key.startswith(_DELETE):
             gone, name = patch.pop(key), key.removeprefix(_DELETE)
+            _expect(key, gone, list)
             if name in target:
                 target[name] = [item for item in target[name] if item not in gone]
         elif key.startswith(_ORDER):
+            _expect(key, patch[key], list)
             orders[key.removeprefix(_ORDER)] = patch.pop(key)
     return target, orders
 
@@ -79,6 +88,8 @@ def _value(node: Node, target: Any, patch: Any, order: list[Any] | None) -> Any:
         live = target if isinstance(target, list) else []
         if node.merge_key:
             return _keyed(node, live, patch, order)
+        for item in (*patch, *(order or ())):
+            _expect("list of plain values", item, str | int | float)
         return _ordered([*live, *patch], live, order or patch, lambda item: item)
     return patch
 
@@ -87,6 +98,9 @@ def _keyed(
     node: Node, live: list[Any], patch: list[Any], order: list[Any] | None
 ) -> list[Any]:
     item_node, key = node.item or _UNKNOWN, node.merge_key
+    for item in (*patch, *(order or ())):
+        _expect(f"list of objects by {key}", item, dict)
+        _expect(key, item.get(key, ""), str | int)
     if any(item.get(_DIRECTIVE) == "replace" for item in patch):
         return [item for item in patch if _DIRECTIVE not in item]
     merged = {item.get(key): item for item in live}
