@@ -1,1 +1,1 @@
-"""TODO."""
+"""The shell: watches, caches, queue, executor. It does, and never decides."""

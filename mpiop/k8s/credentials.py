@@ -1,0 +1,46 @@
+"""Finds the API server and the right to speak to it, by the official client.
+
+Kubeconfigs, exec plugins, token refresh and in-cluster tokens are its business; only
+its configuration loader and its connection pool are used, never its models.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from kubernetes.client import Configuration
+from kubernetes.config import (
+    ConfigException,
+    load_incluster_config,
+    load_kube_config,
+)
+
+from mpiop.k8s.settings import Settings, SettingsError
+
+IN_CLUSTER: Final = "KUBERNETES_SERVICE_HOST"
+
+
+def load(
+    settings: Settings, environment: Mapping[str, str] | None = None
+) -> Configuration:
+    """Read credentials in kubectl's order: flag, $KUBECONFIG, in-cluster, home.
+
+    Raises:
+        SettingsError: there are none, or they cannot be read.
+    """
+    found = Configuration()
+    given = os.environ if environment is None else environment
+    path = settings.kubeconfig or given.get("KUBECONFIG", "")
+    try:
+        if not path and given.get(IN_CLUSTER):
+            load_incluster_config(found)  # type: ignore[no-untyped-call] # the client's
+        else:
+            load_kube_config(  # type: ignore[no-untyped-call] # the client's
+                config_file=path or None,
+                context=settings.context or None,
+                client_configuration=found,
+                persist_config=False,
+            )
+    except (ConfigException, OSError) as error:
+        raise SettingsError(f"kubeconfig: {error}") from error
+    return found

@@ -1,0 +1,281 @@
+"""Carries out actions in their order: one action, one call (or two reads and a call).
+
+It never decides. What a refusal teaches becomes a finding for the next plan; what was
+written is waited for before the job is planned again.
+"""
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Final, assert_never
+
+import attrs
+
+from mpiop.k8s import launching
+from mpiop.k8s.api import Api, Written
+from mpiop.k8s.clock import Clock
+from mpiop.k8s.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound
+from mpiop.k8s.events import event
+from mpiop.k8s.freshness import Freshness
+from mpiop.k8s.lessons import Lesson, Lessons
+from mpiop.k8s.ownership import Owner, labelling, owner_of
+from mpiop.k8s.refusals import finding, in_the_way, judged
+from mpiop.k8s.store import version
+from mpiop.k8s.subject import Subject
+from mpiop.reconcile.actions import (
+    Action,
+    Count,
+    Create,
+    CreateLauncher,
+    CreateSSHSecret,
+    Delete,
+    EmitEvent,
+    Patch,
+    PatchStatus,
+    Ref,
+)
+from mpiop.reconcile.mpijob import Json
+from mpiop.reconcile.snapshot import Finding, FindingKind
+from mpiop.reconcile.views import dig, integer
+
+Result = ApiError | Finding | None
+Spawn = Callable[[Sequence[Callable[[], Result]]], Sequence[Result]]
+Counter = Callable[[str, Mapping[str, str]], None]
+KeyMaker = Callable[[], Mapping[str, str]]
+
+SIDE_BY_SIDE: Final = (Create, Delete)
+log = logging.getLogger(__name__)
+
+
+def one_by_one(calls: Sequence[Callable[[], Result]]) -> Sequence[Result]:
+    """Spawn nothing: run each call after the other."""
+    return [call() for call in calls]
+
+
+@attrs.frozen
+class Report:
+    """How far the actions got.
+
+    Attributes:
+        acted: actions carried out.
+        error: what stopped them, None where nothing or a finding did.
+        finding: the first finding that stopped them.
+        news: whether a finding says something that the plan did not know.
+    """
+
+    acted: int = 0
+    error: ApiError | None = None
+    finding: Finding | None = None
+    news: bool = False
+
+
+@attrs.define
+class Executor:
+    """Does what plans ask for.
+
+    Attributes:
+        spawn: runs calls side by side and gives their results in order.
+        count: adds one to a metric.
+        make_keys: makes the data of a job's ssh Secret.
+    """
+
+    api: Api
+    clock: Clock
+    freshness: Freshness
+    lessons: Lessons
+    spawn: Spawn
+    count: Counter
+    make_keys: KeyMaker
+
+    def execute(self, job: Subject, actions: Sequence[Action]) -> Report:
+        """Carry out actions until one fails.
+
+        Guarantees: nothing after a failed action is sent, but for the Events and
+        counts that follow a status that was written.
+        """
+        acted = 0
+        for _, group in itertools.groupby(actions, key=_together):
+            members = tuple(group)
+            results = self._run(job, members)
+            failed = [result for result in results if result is not None]
+            acted += len(results) - len(failed)
+            if failed:
+                rest = actions[acted:]
+                if not any(isinstance(action, PatchStatus) for action in rest):
+                    self._tell(job, rest)
+                return self._stopped(acted, job, zip(members, results, strict=False))
+        return Report(acted)
+
+    def probe(self, job: Subject, lesson: Lesson) -> bool:
+        """Try, as a dry run, whether what was in the way of a write still is.
+
+        Returns:
+            Whether the write is worth trying again; if not, the lesson is renewed.
+        """
+        action = lesson.action
+        manifest = getattr(action, "manifest", None)
+        if manifest is None:
+            return True
+        ref = lesson.finding.ref
+
+        def call() -> Finding | None:
+            try:
+                self.api.create(ref, manifest, dry_run=True)
+            except AlreadyExists:
+                owner = owner_of(self.api.get(ref), job)
+                return None if owner is Owner.US else in_the_way(job, ref, owner)
+            return None
+
+        found = judged(job, ref, call)
+        if found is None or found.kind is FindingKind.REJECTED:
+            return True  # refused for being a dry run, perhaps
+        self.lessons.learn(job.uid, found, action)
+        return False
+
+    def _run(self, job: Subject, group: Sequence[Action]) -> Sequence[Result]:
+        """Run a group side by side, ever more at once while nothing fails."""
+        results: list[Result] = []
+        size = 1
+        while len(results) < len(group):
+            batch = group[len(results) : len(results) + size]
+            results += self.spawn([partial(self._try, job, one) for one in batch])
+            if any(result is not None for result in results):
+                break
+            size *= 2
+        return results
+
+    def _try(self, job: Subject, action: Action) -> Result:
+        try:
+            return self._perform(job, action)
+        except ApiError as error:
+            return error
+
+    def _perform(self, job: Subject, action: Action) -> Finding | None:
+        match action:
+            case Create(ref, manifest):
+                call = partial(self._create, job, ref, manifest)
+                return judged(job, ref, call)
+            case CreateSSHSecret(ref, manifest):
+                return judged(job, ref, partial(self._create_secret, ref, manifest))
+            case CreateLauncher(ref):
+                return judged(job, ref, partial(self._launch, job, action))
+            case Patch(ref):
+                return judged(job, ref, partial(self._patch, job, action))
+            case Delete(ref):
+                return judged(job, ref, partial(self._delete, job, action))
+            case PatchStatus(ref, patch, resource_version):
+                written = self.api.patch(ref, patch, resource_version, "status")
+                self._wrote(job, ref, written)
+                self.lessons.told(job.uid)
+            case EmitEvent():
+                self._emit(job, action)
+            case Count(metric, labels):
+                self.count(metric, labels)
+            case _:
+                assert_never(action)
+        return None
+
+    def _create(self, job: Subject, ref: Ref, manifest: Json) -> Finding | None:
+        try:
+            written = self.api.create(ref, manifest)
+        except AlreadyExists:
+            return self._settle_name(job, ref, manifest)
+        self._wrote(job, ref, written)
+        self.lessons.drop(job.uid, ref)
+        for warning in written.warnings:
+            warned = finding(job, FindingKind.WARNED, ref, warning)
+            self.lessons.learn(job.uid, warned, Create(ref, manifest))
+        return None
+
+    def _settle_name(self, job: Subject, ref: Ref, manifest: Json) -> Finding | None:
+        """Find out whose the name is; label what is ours, so that it is cached."""
+        live = self.api.get(ref)
+        owner = owner_of(live, job)
+        if owner is not Owner.US:
+            return in_the_way(job, ref, owner)
+        operations = labelling(live, manifest)
+        try:
+            found = self.api.patch_json(ref, operations) if operations else None
+        except Invalid as error:  # the answer to a test that fails
+            raise Conflict(409, "Conflict", error.message) from error
+        self._wrote(job, ref, found or Written(live))
+        self.lessons.drop(job.uid, ref)
+        return None
+
+    def _create_secret(self, ref: Ref, manifest: Json) -> None:
+        try:
+            self.api.create(ref, {**manifest, "data": self.make_keys()})
+        except AlreadyExists:
+            return  # its name carries the job's uid: it is ours
+
+    def _launch(self, job: Subject, action: CreateLauncher) -> Finding | None:
+        launching.check(self.api, job, action)
+        if action.manifest is not None:
+            return self._create(job, action.ref, action.manifest)
+        patch = action.resume or {}
+        self._patch(job, Patch(action.ref, patch, action.resource_version))
+        return None
+
+    def _patch(self, job: Subject, action: Patch) -> None:
+        written = self.api.patch(action.ref, action.patch, action.resource_version)
+        self._wrote(job, action.ref, written)
+        self.lessons.drop(job.uid, action.ref)
+
+    def _delete(self, job: Subject, action: Delete) -> None:
+        ref, uid = action.ref, action.uid
+        try:
+            written = self.api.delete(
+                ref, uid, action.resource_version, action.grace_seconds
+            )
+        except NotFound:
+            written = Written({})
+        if _stays(written.manifest):
+            self._wrote(job, ref, written)
+        else:
+            self.freshness.expect_gone(job.uid, ref, uid)
+        self.lessons.drop(job.uid, ref)
+
+    def _wrote(self, job: Subject, ref: Ref, written: Written) -> None:
+        self.freshness.expect(job.uid, ref, version(written.resource_version))
+
+    def _emit(self, job: Subject, action: EmitEvent) -> None:
+        try:
+            self.api.create_event(job.namespace, event(job, action, self.clock.now()))
+        except ApiError as error:
+            context = {"namespace": job.namespace, "mpijob": job.name}
+            log.warning("event lost", extra={**context, "error": str(error)})
+
+    def _tell(self, job: Subject, rest: Iterable[Action]) -> None:
+        for action in rest:
+            if isinstance(action, EmitEvent | Count):
+                self._perform(job, action)
+
+    def _stopped(
+        self, acted: int, job: Subject, results: Iterable[tuple[Action, Result]]
+    ) -> Report:
+        report = Report(acted)
+        for action, result in results:
+            if isinstance(result, Finding):
+                news = self.lessons.learn(job.uid, result, action)
+                first = report.finding or result
+                report = attrs.evolve(report, finding=first, news=report.news or news)
+            elif result is not None and report.error is None:
+                report = attrs.evolve(report, error=result)
+        return report
+
+
+def _together(action: Action) -> object:
+    """Group neighbours that may run side by side: same verb, same kind."""
+    if isinstance(action, SIDE_BY_SIDE):
+        return type(action), action.ref.kind
+    return id(action)
+
+
+def _stays(manifest: Json) -> bool:
+    """Whether a deleted object remains for a while: by grace or by finalizers."""
+    meta = manifest.get("metadata")
+    if dig(meta, "deletionTimestamp") is None:
+        return False
+    finalizers = dig(meta, "finalizers")
+    return integer(meta, "deletionGracePeriodSeconds") > 0 or bool(finalizers)

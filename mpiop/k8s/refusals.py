@@ -1,0 +1,43 @@
+"""Turns what an API server refuses about a child into a finding for the next plan."""
+
+from collections.abc import Callable
+
+from mpiop.k8s.errors import Forbidden, Invalid, NotFound
+from mpiop.k8s.ownership import Owner, explain
+from mpiop.k8s.subject import Subject
+from mpiop.reconcile.actions import Ref
+from mpiop.reconcile.snapshot import Finding, FindingKind
+from mpiop.reconcile.views import text
+
+
+def judged(
+    job: Subject, ref: Ref, call: Callable[[], Finding | None]
+) -> Finding | None:
+    """Turn a refusal of a child into a finding; a namespace that goes is no failure."""
+    try:
+        return call()
+    except Invalid as error:
+        if ref.kind == "MPIJob":
+            raise
+        return finding(job, FindingKind.REJECTED, ref, error.message)
+    except Forbidden as error:
+        if error.namespace_terminating:
+            return None
+        if ref.kind == "MPIJob":
+            raise
+        return finding(job, FindingKind.DENIED, ref, error.message)
+    except NotFound as error:
+        if text(error.details, "kind") == "namespaces":
+            return None
+        raise
+
+
+def in_the_way(job: Subject, ref: Ref, owner: Owner) -> Finding:
+    """Tell of an object that holds a child's name."""
+    kind = FindingKind.FOREIGN if owner is Owner.FOREIGN else FindingKind.TAKEN
+    return finding(job, kind, ref, explain(ref, owner))
+
+
+def finding(job: Subject, kind: FindingKind, ref: Ref, message: str) -> Finding:
+    """Note a lesson about the job's present generation."""
+    return Finding(kind, ref, message, job.generation)
