@@ -1,0 +1,84 @@
+"""A kubelet that plays its part by itself: workers get ready, launchers run and end."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import attrs
+
+from mpiop.local.client import Json
+from tests.fake_kubelet import FakeKubelet
+
+ROLE = "training.kubeflow.org/job-role"
+
+
+@attrs.define
+class Script:
+    """What happens to Pods on the node; `step` does one round of it.
+
+    Attributes:
+        workers_ready: workers become ready as soon as they are bound.
+        waits: the launcher's init container ends when all workers are ready.
+        launcher_seconds: how long a launcher runs.
+        exits: exit codes of the launchers to come, in order; 0 once it is empty.
+        held: names of Pods to which nothing happens.
+        finishes: deleted Pods end at once.
+    """
+
+    kubelet: FakeKubelet
+    clock: Callable[[], datetime]
+    workers_ready: bool = True
+    launcher_seconds: float = 5.0
+    exits: list[int] = attrs.field(factory=list)
+    held: set[str] = attrs.field(factory=set)
+    finishes: bool = True
+    _ends: dict[str, float] = attrs.field(factory=dict)
+
+    def step(self) -> float | None:
+        """Do what is due; give the seconds until the next end of a launcher."""
+        pods = [
+            p for p in self.kubelet.pods() if p["metadata"]["name"] not in self.held
+        ]
+        waits = [self._pod(pod, pods) for pod in pods]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _pod(self, pod: Json, pods: list[Json]) -> float | None:
+        phase = pod["status"].get("phase", "Pending")
+        if pod["metadata"].get("deletionTimestamp"):
+            if self.finishes:
+                self.kubelet.finish_deletion(pod)
+            return None
+        if phase in {"Succeeded", "Failed"}:
+            return None
+        if pod["metadata"]["labels"].get(ROLE) == "launcher":
+            return self._launcher(pod, pods, phase)
+        if self.workers_ready and not _ready(pod):
+            self.kubelet.ready(pod)
+        return None
+
+    def _launcher(self, pod: Json, pods: list[Json], phase: str) -> float | None:
+        uid = pod["metadata"]["uid"]
+        if phase == "Pending":
+            if all(_ready(one) for one in pods if _is_worker(one)):
+                self.kubelet.run(pod)
+                self._ends[uid] = self.clock().timestamp() + self.launcher_seconds
+            elif "containerStatuses" not in pod["status"]:
+                self.kubelet.init(pod)
+            return None
+        left = self._ends.get(uid, 0.0) - self.clock().timestamp()
+        if left > 0:
+            return left
+        code = self.exits.pop(0) if self.exits else 0
+        if code:
+            self.kubelet.fail(pod, code)
+        else:
+            self.kubelet.succeed(pod)
+        return None
+
+
+def _is_worker(pod: Json) -> bool:
+    return bool(pod["metadata"]["labels"].get(ROLE) == "worker")
+
+
+def _ready(pod: Json) -> bool:
+    conditions = pod["status"].get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
