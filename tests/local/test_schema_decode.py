@@ -225,7 +225,7 @@ def test_pod_gets_the_servers_defaults() -> None:
     """A minimal Pod is completed."""
     obj = pod(
         resources={"limits": {"cpu": "1"}},
-        readinessProbe={"httpGet": {"port": 80}},
+        readinessProbe={"httpGet": {"port": 80}, "periodSeconds": 0},
         ports=[{"containerPort": 80}],
         env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
     )

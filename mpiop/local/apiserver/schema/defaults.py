@@ -125,7 +125,7 @@ def _service(service: dict[str, Any]) -> None:
         )
     for port in spec.get("ports", ()):
         port.setdefault("protocol", "TCP")
-        port.setdefault("targetPort", port.get("port"))
+        port["targetPort"] = port.get("targetPort") or port.get("port")
     if spec["type"] == "ExternalName":
         return
     if spec["type"] in {"NodePort", "LoadBalancer"}:

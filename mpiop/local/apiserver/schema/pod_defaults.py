@@ -6,6 +6,12 @@ from typing import Any, Final
 
 CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
 _PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")
+_PROBE_TIMES: Final = {
+    "timeoutSeconds": 1,
+    "periodSeconds": 10,
+    "successThreshold": 1,
+    "failureThreshold": 3,
+}
 _FILE_MODE: Final = 0o644
 _MODED_VOLUMES: Final = ("secret", "configMap", "downwardAPI", "projected")
 _TOKEN_SECONDS: Final = 3600
@@ -107,10 +113,8 @@ def _pull_policy(image: str) -> str:
 
 
 def _probe(probe: dict[str, Any]) -> None:
-    probe.setdefault("timeoutSeconds", 1)
-    probe.setdefault("periodSeconds", 10)
-    probe.setdefault("successThreshold", 1)
-    probe.setdefault("failureThreshold", 3)
+    for field, value in _PROBE_TIMES.items():
+        probe[field] = probe.get(field) or value  # zero counts as not set
     if "httpGet" in probe:
         _http_get(probe["httpGet"])
     if "grpc" in probe:

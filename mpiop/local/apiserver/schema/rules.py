@@ -1,29 +1,34 @@
-"""CEL rules of a custom resource's schema (x-kubernetes-validations)."""
+"""CEL rules of a custom resource's schema (x-kubernetes-validations).
+
+The engine is imported at the first rule: with all it brings it takes 0.15 s.
+"""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, Final
-
-import cel
-from cel.stdlib import add_stdlib_to_context
+from typing import TYPE_CHECKING, Any, Final
 
 from .errors import FieldError, duplicate, forbidden, invalid, required
 from .json_patch import same
 from .openapi_check import correlate
 from .structural import Schema, child
 
+if TYPE_CHECKING:
+    import cel
+
 RULES: Final = "x-kubernetes-validations"
 _OLD: Final = "oldSelf"
 
 
 @cache
-def program(source: str) -> cel.Program:
+def program(source: str) -> "cel.Program":
     """Compile an expression once.
 
     Raises:
         ValueError: the expression is malformed, or uses syntax that is not understood
             here (the optional operators `.?` and `[?]`).
     """
+    import cel
+
     return cel.compile(source)
 
 
@@ -80,6 +85,9 @@ def _variables(value: object, old: object) -> dict[str, Any]:
 
 
 def _evaluate(source: str, variables: dict[str, Any]) -> object:
+    import cel
+    from cel.stdlib import add_stdlib_to_context
+
     context = cel.Context(variables)
     add_stdlib_to_context(context)
     return program(source).execute(context)
