@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 import attrs
 import orjson
 
-from .errors import bad_request
+from .errors import bad_request, unsupported_media
+from .protobuf import MEDIA_TYPE, decode_protobuf
 from .registry import Registry, Resource
 from .store import ObjectKey, Record, Store
 from .wire import Request
@@ -76,9 +77,9 @@ class Call:
         """Decode the request's body.
 
         Raises:
-            StatusError: 400, not a JSON object.
+            StatusError: 400, no object; 415, neither JSON nor known protobuf.
         """
-        decoded = decode_json(self.request.body)
+        decoded = _decode(self.request)
         if not isinstance(decoded, dict):
             raise bad_request("the request body must be a JSON object")
         return decoded
@@ -86,6 +87,20 @@ class Call:
     def record(self, backend: Backend) -> Record | None:
         """Find the object that the call names."""
         return backend.store.get(self.resource.storage, self.key)
+
+
+def _decode(request: Request) -> object:
+    media = request.headers.get("content-type", "application/json").partition(";")[0]
+    if media in {"application/json", ""}:
+        return decode_json(request.body)
+    if media != MEDIA_TYPE:
+        raise unsupported_media(f"application/json, {MEDIA_TYPE}")
+    try:
+        return decode_protobuf(request.body)
+    except KeyError as error:
+        raise unsupported_media("application/json (for this kind)") from error
+    except ValueError as error:
+        raise bad_request(f"the object provided is unrecognized: {error}") from error
 
 
 def decode_json(body: bytes) -> object:

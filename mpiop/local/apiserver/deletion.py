@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import attrs
 
-from .context import Backend, Call, Object, decode_json, timestamp
+from .context import Backend, Call, Object, timestamp
 from .errors import bad_request, conflict, not_found, success
 from .store import Record
 from .wire import Response
@@ -35,10 +35,7 @@ def delete_options(call: Call) -> DeleteOptions:
     Raises:
         StatusError: 400.
     """
-    body = decode_json(call.request.body) if call.request.body.strip() else {}
-    if not isinstance(body, dict):
-        raise bad_request("the request body must be a DeleteOptions object")
-    return options_from(body, call)
+    return options_from(call.body() if call.request.body.strip() else {}, call)
 
 
 def options_from(body: dict[str, Any], call: Call) -> DeleteOptions:

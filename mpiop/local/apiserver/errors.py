@@ -152,6 +152,15 @@ def not_implemented(what: str) -> StatusError:
     return StatusError(501, "NotImplemented", message)
 
 
+def unsupported_media(accepted: str) -> StatusError:
+    """The body is in a format that is not read here: 415."""
+    message = (
+        "the body of the request was in an unknown format - accepted media types "
+        f"include: {accepted}"
+    )
+    return StatusError(415, "UnsupportedMediaType", message)
+
+
 def expired(message: str) -> StatusError:
     """The history needed is no longer kept: 410."""
     return StatusError(410, "Expired", message)
