@@ -242,6 +242,8 @@ class Executor:
     def _emit(self, job: Subject, action: EmitEvent) -> None:
         try:
             self.api.create_event(job.namespace, event(job, action, self.clock.now()))
+        except AlreadyExists:
+            return  # said in this very second
         except ApiError as error:
             context = {"namespace": job.namespace, "mpijob": job.name}
             log.warning("event lost", extra={**context, "error": str(error)})

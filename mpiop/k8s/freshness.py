@@ -20,11 +20,17 @@ PATIENCE_SECONDS: Final = 15.0
 
 @attrs.frozen
 class _Awaited:
-    """A version to be reached, or a uid to be lost."""
+    """A version to be reached, or a uid to be lost.
+
+    Attributes:
+        lists: how often the kind had been listed when patience ended; one list more
+            tells the truth, whatever was awaited. None before.
+    """
 
     version: int
     gone_uid: str
     deadline: float
+    lists: int | None = None
 
 
 class Freshness:
@@ -70,8 +76,8 @@ class Freshness:
             now = self._clock.monotonic()
             if now < one.deadline:
                 return one.deadline - now
-            deadline = now + PATIENCE_SECONDS
-            awaited[kind, key] = attrs.evolve(one, deadline=deadline)
+            deadline, lists = now + PATIENCE_SECONDS, self._store.lists(kind)
+            awaited[kind, key] = attrs.evolve(one, deadline=deadline, lists=lists)
         self._relist(kind)
         return PATIENCE_SECONDS
 
@@ -83,6 +89,8 @@ class Freshness:
             awaited[place] = _Awaited(version, gone_uid, deadline)
 
     def _seen(self, kind: KindName, key: Key, one: _Awaited) -> bool:
+        if one.lists is not None and self._store.lists(kind) > one.lists:
+            return True
         if one.gone_uid:
             return self._store.has_lost(kind, key, one.gone_uid)
         return self._store.has_reached(kind, key, one.version)

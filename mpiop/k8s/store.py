@@ -60,11 +60,18 @@ class Entry:
 
 @attrs.define
 class _Shelf:
-    """All of one kind. `gone` remembers the versions of the newest deletions."""
+    """All of one kind.
+
+    Attributes:
+        gone: versions of the newest deletions.
+        listed: version of the last list, -1 before the first.
+        lists: how often it was listed.
+    """
 
     entries: dict[Key, Entry] = attrs.field(factory=dict)
     gone: dict[Key, int] = attrs.field(factory=dict)
     listed: int = -1
+    lists: int = 0
 
 
 def version(text_: str) -> int:
@@ -114,6 +121,10 @@ class Store:
     def has_synced(self, kind: KindName) -> bool:
         """Whether the kind has been listed once."""
         return self._shelves[kind].listed >= 0
+
+    def lists(self, kind: KindName) -> int:
+        """How often the kind has been listed."""
+        return self._shelves[kind].lists
 
     def keys(self) -> tuple[Key, ...]:
         """List the jobs."""
@@ -192,6 +203,7 @@ class Store:
                 touched.add(self._job_of(new))
             shelf.gone.clear()
             shelf.listed = listed
+            shelf.lists += 1
             return {key for key in touched if key is not None}
 
     def _job_of(self, one: Entry) -> Key | None:

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from datetime import datetime
 from typing import Final
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from mpiop.k8s.settings import Settings
 from mpiop.k8s.transport import Reply
 from mpiop.local.client import JOBS, PODS
+from mpiop.reconcile.actions import Plan
+from mpiop.reconcile.snapshot import Snapshot
 from tests.support import toy
 from tests.support.harness import MPIJOBS, Harness
 from tests.support.transport import Faults, status_reply
@@ -56,7 +59,8 @@ def test_a_crash_at_any_write_costs_nothing(when: str) -> None:
     """After a crash before or after the n-th write the job ends with one of each."""
     number = 1
     while True:
-        faults = Faults(**{f"crash_{when}": {number}})
+        faults = Faults()
+        getattr(faults, f"crash_{when}").add(number)
         world = Harness(toy.plan, faults=faults)
         world.create(toy.mpijob())
         world.run_until(lambda w=world: w.phase() == "Succeeded", limit=120)  # type: ignore[misc] # mypy sees no type of w
@@ -98,7 +102,7 @@ def test_a_refusal_at_any_write_is_overcome(reply: Reply) -> None:
         world = Harness(toy.plan, faults=Faults(refuse={number: reply}))
         world.create(toy.mpijob())
         world.run_until(lambda w=world: w.phase() == "Succeeded", limit=400)  # type: ignore[misc] # mypy sees no type of w
-        world.settle()
+        world.advance(60)
         assert world.transport.counts["create", "jobs"] == 1
         assert len(world.client.list(PODS)["items"]) == 1
 
@@ -175,7 +179,7 @@ def test_an_older_incarnation_is_waited_for() -> None:
 
 
 def test_an_unlabelled_child_of_ours_is_labelled() -> None:
-    """A child by owner reference without our label is labelled and so enters the cache."""
+    """A child of ours that lacks our label is given it, and so enters the cache."""
     world = Harness(toy.plan)
     job = world.create(toy.mpijob())
     owner = {
@@ -211,13 +215,18 @@ def test_a_rejected_manifest_waits_for_another_spec() -> None:
 
 def test_warnings_reach_the_next_plan() -> None:
     """What the API server warns about a Pod is a finding of the next plan."""
-    world = Harness(toy.plan)
+    seen: set[str] = set()
+
+    def plan(snapshot: Snapshot, now: datetime) -> Plan:
+        seen.update(finding.message for finding in snapshot.findings)
+        return toy.plan(snapshot, now)
+
+    world = Harness(plan)
     job = toy.mpijob()
     container = {"name": "main", "image": "i", "resources": {"request": {}}}
     world.create({**job, "spec": {"workers": 1, "containers": [container]}})
     world.settle()
-    message = world.job()["status"]["message"]
-    assert 'unknown field "spec.containers[0].resources.request"' in message
+    assert 'unknown field "spec.containers[0].resources.request"' in seen
 
 
 def test_a_deleted_job_is_forgotten() -> None:

@@ -49,7 +49,7 @@ class Script:
             return None
         if phase in {"Succeeded", "Failed"}:
             return None
-        if pod["metadata"]["labels"].get(ROLE) == "launcher":
+        if _role(pod) == "launcher":
             return self._launcher(pod, pods, phase)
         if self.workers_ready and not _ready(pod):
             self.kubelet.ready(pod)
@@ -58,7 +58,7 @@ class Script:
     def _launcher(self, pod: Json, pods: list[Json], phase: str) -> float | None:
         uid = pod["metadata"]["uid"]
         if phase == "Pending":
-            if all(_ready(one) for one in pods if _is_worker(one)):
+            if all(_ready(one) for one in pods if _role(one) == "worker"):
                 self.kubelet.run(pod)
                 self._ends[uid] = self.clock().timestamp() + self.launcher_seconds
             elif "containerStatuses" not in pod["status"]:
@@ -75,8 +75,8 @@ class Script:
         return None
 
 
-def _is_worker(pod: Json) -> bool:
-    return bool(pod["metadata"]["labels"].get(ROLE) == "worker")
+def _role(pod: Json) -> str:
+    return str((pod["metadata"].get("labels") or {}).get(ROLE, ""))
 
 
 def _ready(pod: Json) -> bool:
