@@ -34,9 +34,7 @@ class PodCluster:
     images: Mapping[str, Path] = attrs.field(factory=dict)
     isolation: launch.Isolation = "namespaces"
     backoff: float = 0.05
-    folder: Path = attrs.field(
-        factory=lambda: Path(tempfile.mkdtemp(prefix="mpiop-"))
-    )
+    folder: Path = attrs.field(factory=lambda: Path(tempfile.mkdtemp(prefix="mpiop-")))
     loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.new_event_loop)
     server: ApiServer = attrs.field(init=False)
     node: launch.Node = attrs.field(init=False)
