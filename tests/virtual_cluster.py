@@ -24,7 +24,12 @@ class VirtualCluster:
         )
         self.client = Client(self.server.handle)
         self.kubelet = FakeKubelet(self.client, self.clock)
-        self.controllers = Controllers(self.client, self.clock, ca_pem)
+        self._ca_pem = ca_pem
+        self.restart_controllers()
+
+    def restart_controllers(self) -> None:
+        """Others take over who know only what the API server knows."""
+        self.controllers = Controllers(self.client, self.clock, self._ca_pem)
 
     def clock(self) -> datetime:
         """Tell the virtual time."""
@@ -32,7 +37,9 @@ class VirtualCluster:
 
     def settle(self) -> float | None:
         """Let the controllers work until they are quiet."""
-        return self.controllers.step()
+        wait = self.controllers.step()
+        assert wait != 0, "the controllers do not become quiet"
+        return wait
 
     def advance(self, seconds: float) -> float | None:
         """Let time pass at once, then settle."""

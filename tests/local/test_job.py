@@ -490,9 +490,7 @@ def test_controllers_that_start_anew_go_on(cluster: VirtualCluster) -> None:
     cluster.create_job()
     pod = run(cluster)
     cluster.kubelet.succeed(pod)
-    fresh = VirtualCluster.__new__(VirtualCluster)
-    fresh.__dict__.update(cluster.__dict__)
-    fresh.controllers = type(cluster.controllers)(cluster.client, cluster.clock)
-    fresh.settle()
-    assert conditions(fresh.job())[-1][0] == "Complete"
-    assert len(fresh.pods("job")) == 1
+    cluster.restart_controllers()
+    cluster.settle()
+    assert conditions(cluster.job())[-1][0] == "Complete"
+    assert len(cluster.pods("job")) == 1

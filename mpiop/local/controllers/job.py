@@ -91,7 +91,8 @@ class JobController:
         if refused is not None:
             raise refused
         waits = (view.until_deadline(), view.backoff.remaining(view.now))
-        return min((wait for wait in waits if wait), default=None)
+        ahead = [wait for wait in waits if wait is not None and wait > timedelta(0)]
+        return min(ahead, default=None)
 
     def _match_wanted(self, view: JobView) -> ApiError | None:
         """Have as many active Pods as wanted; give back why one was refused."""

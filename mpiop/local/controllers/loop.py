@@ -18,7 +18,7 @@ from .recorder import Recorder
 from .scheduler import Scheduler
 
 _LOG: Final = logging.getLogger(__name__)
-_ROUNDS: Final = 1000
+_ROUNDS: Final = 100
 _STALE: Final = frozenset({404, 409})
 
 
@@ -63,7 +63,7 @@ class Controllers:
 
         Returns:
             Seconds until the next timer, None if there is none. 0 means that it did
-            not become quiet in a thousand rounds and gave others a turn.
+            not become quiet in a hundred rounds and gave others a turn.
         """
         for _ in range(_ROUNDS):
             for change in self._caches.update():
