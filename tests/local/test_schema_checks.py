@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mpiop.local.apiserver.schema import (
@@ -22,6 +22,13 @@ POD = Gvk("v1", "Pod")
 JOB = Gvk("batch/v1", "Job")
 SERVICE = Gvk("v1", "Service")
 CRD = Gvk("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+OWNER = {
+    "apiVersion": "v1",
+    "kind": "K",
+    "name": "n",
+    "uid": "1",
+    "controller": True,
+}
 RBAC = "rbac.authorization.k8s.io/v1"
 
 
@@ -262,6 +269,10 @@ def test_an_invalid_name_quotes_the_rule() -> None:
         (
             {"ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "n"}]},
             "metadata.ownerReferences[0].uid",
+        ),
+        (
+            {"ownerReferences": [OWNER, OWNER | {"uid": "2"}]},
+            "metadata.ownerReferences",
         ),
     ],
 )
@@ -658,7 +669,9 @@ PARTS: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from([POD, JOB, SERVICE, CRD]), PARTS)
+@example(POD, {"containers": [None]})
 def test_judging_is_total(gvk: Gvk, spec: object) -> None:
     """Whatever decodes is judged without an exception, in creation and in update."""
     obj = {"metadata": {"name": "x", "uid": "u"}, "spec": spec}

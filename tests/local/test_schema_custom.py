@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpiop.local.apiserver.schema import (
@@ -527,6 +527,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_judging_is_total_and_pruning_idempotent(spec: object, before: object) -> None:
     """Any JSON is judged without an exception; pruned and defaulted twice is once."""

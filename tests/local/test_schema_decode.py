@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpiop.local.apiserver.schema import (
@@ -174,6 +174,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_decoding_is_total_and_idempotent(spec: object) -> None:
     """Any JSON either decodes, and then again to the same, or raises DecodeError."""
@@ -209,6 +210,7 @@ def test_quantities_are_canonical(text: str, canonical: str) -> None:
     assert canonical_quantity(text) == canonical
 
 
+@settings(deadline=None)
 @given(
     st.integers(-(10**12), 10**12),
     st.sampled_from(["", "m", "k", "M", "G", "Ki", "Mi", "Gi", "e3", "e-3"]),

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpiop.local.apiserver.schema import CustomKind, Gvk, PatchError, apply_patch
@@ -37,6 +37,7 @@ def merge_diff(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return patch
 
 
+@settings(deadline=None)
 @given(OBJECTS, OBJECTS)
 def test_merge_patch_round_trip(old: dict[str, Any], new: dict[str, Any]) -> None:
     """The difference of two objects, applied to the first, gives the second."""
@@ -61,6 +62,7 @@ def json_diff(old: dict[str, Any], new: dict[str, Any], at: str) -> list[Any]:
     return patch
 
 
+@settings(deadline=None)
 @given(OBJECTS, OBJECTS)
 def test_json_patch_round_trip(old: dict[str, Any], new: dict[str, Any]) -> None:
     """A patch of tests, adds, removes and replaces leads from one to the other."""
@@ -77,6 +79,7 @@ def status(media: str, old: dict[str, Any], patch: object) -> int:
     return 200
 
 
+@settings(deadline=None)
 @given(OBJECTS, VALUES)
 def test_json_patch_fails_in_its_own_way(old: dict[str, Any], value: object) -> None:
     """Whatever is sent as a patch, the only failure is PatchError."""
@@ -288,6 +291,7 @@ NAMED = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(NAMED, NAMED, st.permutations("abcd"))
 def test_strategic_merge_is_idempotent(
     live: list[Any], patch: list[Any], order: list[str]
@@ -330,6 +334,7 @@ PATCHES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(PATCHES, PATCHES)
 def test_strategic_merge_fails_in_its_own_way(meta: object, change: object) -> None:
     """Whatever is sent, the only failure is a PatchError."""

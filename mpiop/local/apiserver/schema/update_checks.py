@@ -28,7 +28,7 @@ def update_pod(old: Json, new: Json) -> Iterator[FieldError]:
             yield forbidden(f"spec.{field}", text)
             return
         for was, now in zip(olds, news, strict=True):
-            now["image"] = was["image"]
+            _same(now, was, "image")
     deadline, shorter = (s.get("activeDeadlineSeconds") for s in (before, after))
     if deadline is not None and (shorter is None or shorter > deadline):
         text = f"must be less than or equal to previous value: {deadline}"
