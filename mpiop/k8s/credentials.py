@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+import yaml
 from kubernetes.client import Configuration
 from kubernetes.config import (
     ConfigException,
@@ -41,6 +42,6 @@ def load(
                 client_configuration=found,
                 persist_config=False,
             )
-    except (ConfigException, OSError) as error:
+    except (ConfigException, OSError, yaml.YAMLError) as error:
         raise SettingsError(f"kubeconfig: {error}") from error
     return found

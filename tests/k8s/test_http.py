@@ -1,0 +1,196 @@
+"""The production transport against real sockets."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+from kubernetes.client import Configuration
+
+from mpiop import __version__
+from mpiop.k8s.clock import Clock
+from mpiop.k8s.credentials import load
+from mpiop.k8s.errors import Unreachable, Unsent
+from mpiop.k8s.http import HttpTransport, warnings_of
+from mpiop.k8s.settings import Settings, SettingsError
+from mpiop.k8s.transport import Call, Reply
+from tests.support.served import Served, served
+
+PODS = "/api/v1/namespaces/default/pods"
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def transport(server: Served) -> Iterator[HttpTransport]:
+    settings = Settings(kubeconfig=server.kubeconfig)
+    found = HttpTransport(lambda: load(settings), Clock.system())
+    yield found
+    found.close()
+
+
+def config_map(name: str) -> Call:
+    return Call("POST", CONFIG_MAPS, (), orjson.dumps({"metadata": {"name": name}}))
+
+
+def test_a_call_is_answered_whole(transport: HttpTransport, server: Served) -> None:
+    """Status, body and identity of the caller travel."""
+    reply = transport.request(config_map("one"))
+    assert reply.status == 201
+    assert orjson.loads(reply.body)["metadata"]["name"] == "one"
+    agents = {handled.user_agent for handled in server.core.requests}
+    assert agents == {f"mpiop/{__version__}"}
+
+
+def test_warnings_travel(transport: HttpTransport) -> None:
+    """What the API server warns about arrives as text."""
+    spec = {"containers": [{"name": "a", "image": "b", "resources": {"request": {}}}]}
+    body = orjson.dumps({"metadata": {"name": "p"}, "spec": spec})
+    query = (("fieldValidation", "Warn"),)
+    reply = transport.request(Call("POST", PODS, query, body))
+    assert reply.warnings == ('unknown field "spec.containers[0].resources.request"',)
+
+
+@pytest.mark.parametrize(
+    ("header", "texts"),
+    [
+        ('299 - "plain"', ["plain"]),
+        (r'299 - "unknown field \"spec.a\""', ['unknown field "spec.a"']),
+        ('299 - "one, two", 299 - "three"', ["one, two", "three"]),
+        ('199 - "not ours"', []),
+    ],
+)
+def test_warning_headers_are_read(header: str, texts: list[str]) -> None:
+    """Quotes are unescaped, several warnings told apart."""
+    assert warnings_of(header) == texts
+
+
+def test_a_watch_delivers_as_it_happens(transport: HttpTransport) -> None:
+    """An event arrives without waiting for the stream to end."""
+    call = Call("GET", CONFIG_MAPS, (("watch", "true"), ("resourceVersion", "0")))
+    stream = transport.watch(call, 30.0)
+    assert not isinstance(stream, Reply)
+    transport.request(config_map("two"))
+    names: list[str] = []
+    while "two" not in names:
+        events = [orjson.loads(line) for line in stream.read() or ()]
+        names += [event["object"]["metadata"]["name"] for event in events]
+    stream.close()
+    assert stream.read() is None
+
+
+def test_a_refused_watch_is_a_reply(transport: HttpTransport) -> None:
+    """A watch of nothing that exists answers like a call."""
+    reply = transport.watch(Call("GET", "/api/v1/nonsense"), 30.0)
+    assert isinstance(reply, Reply)
+    assert reply.status == 404
+
+
+def test_closing_wakes_the_reader(transport: HttpTransport) -> None:
+    """A reader that waits for events returns when another thread closes."""
+    call = Call("GET", CONFIG_MAPS, (("watch", "true"),))
+    stream = transport.watch(call, 300.0)
+    assert not isinstance(stream, Reply)
+    ended = threading.Event()
+
+    def read() -> None:
+        while stream.read() is not None:
+            pass
+        ended.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    stream.close()
+    assert ended.wait(20)
+    reader.join(20)
+
+
+def test_a_silent_watch_ends(tmp_path: Path) -> None:
+    """A connection over which nothing comes any more ends by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transport = HttpTransport(lambda: plain(listener), Clock.system())
+        ready = threading.Thread(target=half_open, args=(listener,))
+        ready.start()
+        stream = transport.watch(Call("GET", CONFIG_MAPS), 0.2)
+        assert not isinstance(stream, Reply)
+        assert stream.read() == [b'{"first": 1}']
+        assert stream.read() is None
+        ready.join(20)
+        transport.close()
+
+
+def half_open(listener: socket.socket) -> None:
+    """Answer with one event, then say nothing until the other side hangs up."""
+    with listener.accept()[0] as connection:
+        connection.recv(4096)
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head + b'd\r\n{"first": 1}\n\r\n')
+        connection.settimeout(20)
+        assert connection.recv(1) == b""
+
+
+def accept_and_close(listener: socket.socket) -> None:
+    """Hang up before answering."""
+    listener.accept()[0].close()
+
+
+def plain(listener: socket.socket) -> Configuration:
+    """Credentials for a server without TLS."""
+    return Configuration(host=f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+
+def test_no_connection_is_told_from_no_answer(tmp_path: Path) -> None:
+    """Where nobody listens nothing was sent; where one hangs up, who knows."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transport = HttpTransport(lambda: plain(listener), Clock.system())
+        hang_up = threading.Thread(target=accept_and_close, args=(listener,))
+        hang_up.start()
+        with pytest.raises(Unreachable) as lost:
+            transport.request(Call("GET", PODS))
+        hang_up.join(20)
+        assert not isinstance(lost.value, Unsent)
+    with pytest.raises(Unsent):
+        transport.request(Call("GET", PODS))
+    transport.close()
+
+
+def test_credentials_are_read_again_when_refused(server: Served) -> None:
+    """After a 401 the credentials are read anew, though not all the time."""
+    now = iter([0.0, 60.0, 60.0, 61.0])
+    settings = Settings(kubeconfig=server.kubeconfig)
+    loads: list[int] = []
+
+    def load_bad_first() -> Configuration:
+        loads.append(1)
+        found = load(settings)
+        if len(loads) != 2:
+            found.api_key = {"BearerToken": "Bearer wrong"}
+            found.refresh_api_key_hook = None
+        return found
+
+    system = Clock.system()
+    clock = Clock(system.now, lambda: next(now), system.sleep, system.chance)
+    transport = HttpTransport(load_bad_first, clock)
+    assert transport.request(Call("GET", PODS)).status == 200
+    assert len(loads) == 2
+    transport.close()
+
+
+@pytest.mark.parametrize("text", ["", "nonsense: [", "apiVersion: v1\nkind: Config\n"])
+def test_bad_credentials_are_told(tmp_path: Path, text: str) -> None:
+    """A kubeconfig that leads nowhere is an error of the settings."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match="kubeconfig"):
+        load(Settings(kubeconfig=str(path)))
+    with pytest.raises(SettingsError, match="kubeconfig"):
+        load(Settings(), {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
+    with pytest.raises(SettingsError, match="kubeconfig"):
+        load(Settings(), {"KUBECONFIG": str(tmp_path / "missing")})
