@@ -203,6 +203,7 @@ def test_decoding_is_total_and_idempotent(spec: object) -> None:
         ("-1.5", "-1500m"),
         ("0.0001", "100u"),
         (".5", "500m"),
+        ("0.0000000001", "1n"),
     ],
 )
 def test_quantities_are_canonical(text: str, canonical: str) -> None:

@@ -243,6 +243,17 @@ def test_restarts_and_wide_columns() -> None:
     }
 
 
+def test_restarts_of_init_containers_are_forgotten() -> None:
+    """Once the main containers are there, only their restarts count."""
+    init = ended(0) | {"restartCount": 3}
+    spec = {"containers": [{"name": "c"}], "initContainers": [{"name": "c"}]}
+    waits: dict[str, Any] = {"phase": "Pending", "initContainerStatuses": [init]}
+    assert row(POD, spec=spec, status=waits)["Restarts"] == "0"
+    looping = waiting("CrashLoopBackOff") | {"restartCount": 4}
+    waits["initContainerStatuses"] = [looping]
+    assert row(POD, spec=spec, status=waits)["Restarts"] == "4"
+
+
 JOB_SPEC = {
     "completions": 1,
     "parallelism": 1,
