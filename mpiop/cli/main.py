@@ -1,0 +1,209 @@
+"""The commands. Heavy modules are imported by the command that needs them."""
+
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import click
+
+from mpiop import __version__
+from mpiop.cli.failure import BadInput
+
+_STREAM = click.File("r", encoding="utf-8")
+_Command = Callable[..., Any]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    r"""Run MPI programs on Kubernetes, or on this machine alone.
+
+    \b
+    First steps:
+      mpiop run deploy/samples/openmpi-helloworld.yaml
+      mpiop run --keep job.yaml        # and look at it with kubectl
+      mpiop COMMAND --help
+    """
+
+
+def _cluster_options(command: _Command) -> _Command:
+    """Add the options that choose the embedded cluster."""
+    options = (
+        click.option(
+            "--image",
+            "images",
+            multiple=True,
+            metavar="NAME=DIR",
+            help="Directory that stands for an image, laid over this machine's file"
+            " system; may be given again. Images without one are this machine.",
+        ),
+        click.option(
+            "--isolation",
+            type=click.Choice(["auto", "namespaces", "plain"]),
+            default="auto",
+            show_default=True,
+            help="How Pods are kept apart; plain needs nothing of the machine.",
+        ),
+        click.option(
+            "--port",
+            type=click.IntRange(0, 65535),
+            default=0,
+            metavar="PORT",
+            help="Of the API server on loopback; by default any free one.",
+        ),
+        click.option("-v", "--verbose", is_flag=True, help="Log to stderr."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@click.argument("file", type=_STREAM)
+@click.option("--keep", is_flag=True, help="Leave the cluster up until Ctrl-C.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give up after so long, with exit code 124.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="json: one document on stdout at the end, all else on stderr.",
+)
+@click.option("-n", "--namespace", metavar="NAME", help="Where to run the job.")
+@_cluster_options
+def run(  # noqa: PLR0913 (one parameter an option, as click has it)
+    *,
+    file: IO[str],
+    keep: bool,
+    timeout: float | None,
+    output: Literal["text", "json"],
+    namespace: str | None,
+    images: tuple[str, ...],
+    isolation: Literal["auto", "namespaces", "plain"],
+    port: int,
+    verbose: bool,
+) -> None:
+    r"""Run the MPIJob in FILE (- for standard input) here, to its end.
+
+    A small cluster is started for it: its Pods are processes of this machine, and
+    nothing is left of it afterwards. The exit code is the job's: 0 when it
+    succeeded, else the launcher's own. 2 tells of bad input, 124 of --timeout, 130
+    of Ctrl-C.
+
+    \b
+    Examples:
+      mpiop run deploy/samples/openmpi-helloworld.yaml
+      mpiop run --image my/solver:1.0=./build job.yaml
+      mpiop run --timeout 60 -o json - <job.yaml | jq .verdict
+      mpiop run --keep job.yaml
+    """
+    from mpiop.cli import images as image
+    from mpiop.cli import manifest, running
+    from mpiop.local.cluster import Options
+
+    chosen = manifest.read(file, namespace)
+    beside = Path(file.name).parent if file.name != "<stdin>" else Path()
+    mapping = image.mapping(chosen.job, image.parse_options(images), beside)
+    running.check_machine(chosen.job, mapping)
+    _log(verbose=verbose)
+    cluster = Options(mapping, isolation, port)
+    options = running.RunOptions(cluster, keep, timeout, output)
+    raise SystemExit(running.run(chosen, options))
+
+
+@cli.command()
+@click.argument("file", type=_STREAM)
+def validate(file: IO[str]) -> None:
+    """Check the MPIJob in FILE; exit code 2 where it cannot be carried out."""
+    from mpiop.cli import manifest
+
+    job = manifest.read(file, None).job
+    click.echo(f"MPIJob {job.name} is well-formed")
+
+
+@cli.group()
+def local() -> None:
+    """The embedded cluster by itself."""
+
+
+@local.command()
+@click.option(
+    "--operator/--no-operator",
+    default=False,
+    show_default=True,
+    help="Also run an operator, so that MPIJobs are carried out.",
+)
+@_cluster_options
+def up(
+    *,
+    operator: bool,
+    images: tuple[str, ...],
+    isolation: Literal["auto", "namespaces", "plain"],
+    port: int,
+    verbose: bool,
+) -> None:
+    r"""Start an empty cluster and leave it up until Ctrl-C.
+
+    \b
+    Examples:
+      mpiop local up --operator
+      mpiop local up --port 6443
+    """
+    from mpiop.cli import images as image
+    from mpiop.cli import running
+    from mpiop.local.cluster import Options
+
+    given = image.parse_options(images)
+    _log(verbose=verbose)
+    running.up(Options(given, isolation, port), operator=operator)
+
+
+@cli.command()
+@click.option("--kubeconfig", metavar="PATH", help="Default: as kubectl finds it.")
+@click.option("--context", metavar="NAME", help="Of the kubeconfig.")
+@click.option(
+    "-n", "--namespace", "-namespace", metavar="NAME", help="Default: all namespaces."
+)
+@click.option("--workers", type=int, help="Jobs reconciled side by side.")
+@click.option("--writers", type=int, help="Creates and deletes side by side.")
+@click.option("--resync-seconds", type=float, help="Looks at every job this often.")
+@click.option("--relist-seconds", type=float, help="Lists every kind this often.")
+@click.option("--kubectl-image", metavar="IMAGE", help="Brings kubectl to launchers.")
+@click.option("--cluster-domain", metavar="DOMAIN", help="E.g. cluster.local.")
+def operator(**flags: str | float | None) -> None:
+    r"""Run the operator against a cluster until it is told to end.
+
+    Each flag may also be set as MPIOP_NAME in the environment.
+
+    \b
+    Examples:
+      mpiop operator --kubeconfig ~/.kube/config
+      MPIOP_NAMESPACE=science mpiop operator
+    """
+    from mpiop.cli import operating
+    from mpiop.k8s.settings import SettingsError
+
+    _log(verbose=True)
+    try:
+        raise SystemExit(operating.serve(flags))
+    except SettingsError as error:
+        raise BadInput(str(error)) from error
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"mpiop {__version__} (Python {platform.python_version()})")
+
+
+def _log(*, verbose: bool) -> None:
+    import logging
+
+    from mpiop.cli import operating
+
+    operating.log_to_stderr(logging.INFO if verbose else logging.WARNING)

@@ -1,0 +1,158 @@
+"""`mpiop run`: a cluster, an operator and one job, from its creation to its end."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO, Final, Literal
+
+import attrs
+import click
+from rich.console import Console
+
+from mpiop.cli import bundle, report
+from mpiop.cli.failure import TIMED_OUT, BadInput
+from mpiop.cli.feed import Feed, Message, Signalled
+from mpiop.cli.manifest import Manifest
+from mpiop.cli.operating import Background
+from mpiop.cli.signals import as_messages
+from mpiop.cli.view import Plain, Terminal, View
+from mpiop.cli.watching import Watcher
+from mpiop.k8s import credentials
+from mpiop.k8s.clock import Clock
+from mpiop.k8s.http import HttpTransport
+from mpiop.k8s.settings import Settings
+from mpiop.local.cluster import Cluster, Options, PortInUse
+from mpiop.reconcile.mpijob import MPIJob, RemoteShell
+from mpiop.reconcile.views import items, text
+
+_SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+@attrs.frozen
+class RunOptions:
+    """How to run.
+
+    Attributes:
+        keep: leave the cluster up after the verdict, until Ctrl-C.
+        timeout: seconds after which the run is given up, None for never.
+    """
+
+    cluster: Options
+    keep: bool = False
+    timeout: float | None = None
+    output: Literal["text", "json"] = "text"
+
+
+def check_machine(job: MPIJob, images: Mapping[str, Path]) -> None:
+    """See that this machine has what the job's remote start needs.
+
+    Raises:
+        BadInput: it has not; the text says what to install.
+    """
+    if job.remote_shell is not RemoteShell.SSH or job.worker is None:
+        return
+    containers = items(job.worker.template, "spec", "containers")
+    if containers[0].get("command") or containers[0].get("args"):
+        return  # it brings its own
+    image = images.get(text(containers[0], "image"))
+    if image is not None and (image / "usr/sbin/sshd").exists():
+        return
+    path = f"{os.environ.get('PATH', os.defpath)}:{_SBIN}"
+    if not all(shutil.which(program, path=path) for program in ("sshd", "ssh")):
+        raise BadInput(
+            "spec.remoteShell: is SSH, and this machine has no sshd; run"
+            " `apt-get install openssh-server`, or set KubectlExec"
+        )
+
+
+def run(manifest: Manifest, options: RunOptions) -> int:
+    """Run a job to its end; give the exit code.
+
+    Raises:
+        BadInput: the job or an option is refused; nothing is left behind.
+    """
+    inbox: SimpleQueue[Message] = SimpleQueue()
+    out = sys.stdout if options.output == "text" else sys.stderr
+    with as_messages(inbox), started(options.cluster, out) as cluster:
+        settings = Settings(kubeconfig=str(cluster.kubeconfig))
+        with Background(settings), _feed(settings, inbox) as feed:
+            watcher = Watcher(feed, inbox, _view(out))
+            story, code = watcher.to_end(manifest, options.timeout)
+            if options.output == "json":
+                told = report.document(story)
+                click.echo(json.dumps({**told, "exitCode": code}, indent=2))
+            else:
+                click.echo("\n".join(report.lines(story)))
+            if options.keep and code < TIMED_OUT:
+                click.echo(how_to_kubectl(cluster), file=out)
+                wait_for_signal(inbox)
+    return code
+
+
+@contextmanager
+def started(options: Options, out: IO[str]) -> Iterator[Cluster]:
+    """Have a cluster with the MPIJob kind; say so where isolation is reduced.
+
+    Raises:
+        BadInput: the port is taken.
+    """
+    cluster = Cluster(options)
+    try:
+        cluster.start()
+    except PortInUse as error:
+        raise BadInput(
+            f"--port: {options.port} is in use; name another, or 0 for any free one"
+        ) from error
+    try:
+        if cluster.isolation == "plain":
+            reason = cluster.reason
+            click.echo(f"isolation is reduced to plain: {reason}", file=out)
+        cluster.apply(bundle.definitions())
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def how_to_kubectl(cluster: Cluster) -> str:
+    """Tell how to look at the cluster from another terminal."""
+    return (
+        "The cluster stays until Ctrl-C. In another terminal:\n"
+        f"  export KUBECONFIG={cluster.kubeconfig}\n"
+        "  kubectl get mpijobs,pods"
+    )
+
+
+def wait_for_signal(inbox: "SimpleQueue[Message]") -> None:
+    """Wait for Ctrl-C."""
+    while not isinstance(inbox.get(), Signalled):
+        pass
+
+
+@contextmanager
+def _feed(settings: Settings, inbox: "SimpleQueue[Message]") -> Iterator[Feed]:
+    transport = HttpTransport(lambda: credentials.load(settings), Clock.system())
+    feed = Feed(transport, inbox)
+    try:
+        yield feed
+    finally:
+        feed.close()
+        transport.close()
+
+
+def _view(out: IO[str]) -> View:
+    return Terminal(Console(file=out)) if out.isatty() else Plain(out)
+
+
+def up(options: Options, *, operator: bool) -> None:
+    """Have a cluster, with an operator if wanted, until Ctrl-C."""
+    inbox: SimpleQueue[Message] = SimpleQueue()
+    with as_messages(inbox), started(options, sys.stdout) as cluster:
+        settings = Settings(kubeconfig=str(cluster.kubeconfig))
+        with Background(settings) if operator else nullcontext():
+            click.echo(how_to_kubectl(cluster))
+            wait_for_signal(inbox)
