@@ -2,6 +2,7 @@
 
 ApiError
 ├── Unreachable       no answer                   retry the call, then back off
+│   └── Unsent        no connection came about    the same, whatever the verb
 ├── TooManyRequests   429                         wait as told
 ├── ServerError       5xx                         retry if idempotent, back off
 ├── Conflict          409 Conflict                look again soon, anew

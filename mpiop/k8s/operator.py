@@ -9,9 +9,12 @@ from typing import Final
 from mpiop.k8s.api import Api
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.controller import Controller, Planner
+from mpiop.k8s.credentials import load
 from mpiop.k8s.errors import ApiError
 from mpiop.k8s.executor import Executor, KeyMaker, Result, one_by_one
 from mpiop.k8s.freshness import Freshness
+from mpiop.k8s.http import HttpTransport
+from mpiop.k8s.keys import make_keys
 from mpiop.k8s.kinds import RESOURCES, WATCHED
 from mpiop.k8s.lessons import Lessons
 from mpiop.k8s.metrics import Metrics
@@ -21,6 +24,7 @@ from mpiop.k8s.store import Key, Store
 from mpiop.k8s.transport import Transport
 from mpiop.k8s.workqueue import WorkQueue
 from mpiop.reconcile.actions import KindName
+from mpiop.reconcile.plan import plan
 
 STOP_SECONDS: Final = 2.0
 SYNC_SECONDS: Final = 0.05
@@ -204,6 +208,17 @@ class Operator:
             cost = self._controller.reconcile(key)
         finally:
             self.queue.done(key, cost)
+
+
+def connect(settings: Settings) -> Operator:
+    """Wire an operator to the API server that its settings lead to.
+
+    Raises:
+        SettingsError: there are no credentials, or they cannot be read.
+    """
+    clock = Clock.system()
+    transport = HttpTransport(lambda: load(settings), clock)
+    return Operator(settings, transport, clock=clock, plan=plan, make_keys=make_keys)
 
 
 def _side_by_side(

@@ -186,10 +186,10 @@ class Reflector:
         old = now - self._listed_at >= self.relist_seconds
         anew = self._stale or old
         self.state = Empty() if anew else Listed(state.resource_version)
-        if now - state.opened >= PROVEN_SECONDS or state.heard > state.opened or anew:
-            self.failures = 0
-            return 0.0
-        return self._back_off()
+        if now - state.opened < PROVEN_SECONDS:
+            return self._back_off()
+        self.failures = 0
+        return 0.0
 
     def _event(self, event: Mapping[str, object]) -> None:
         manifest = cast("dict[str, object]", event["object"])

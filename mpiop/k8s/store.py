@@ -176,7 +176,7 @@ class Store:
             old = shelf.entries.get(last.key)
             if old is not None and old.version > last.version:
                 return None
-            shelf.gone[last.key] = last.version
+            shelf.gone[last.key] = max(last.version, shelf.gone.get(last.key, -1))
             if len(shelf.gone) > REMEMBERED_DELETIONS:
                 del shelf.gone[next(iter(shelf.gone))]
             if old is None:
