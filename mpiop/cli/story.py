@@ -53,6 +53,10 @@ class Story:
             yield from self._see_job(seen)
         self.timeline.turn(seen.at, activity(self.pods.values()))
 
+    def close(self, at: float) -> None:
+        """End the account of time where the watching ends."""
+        self.timeline.turn(at, activity(self.pods.values()))
+
     @property
     def phase(self) -> str:
         """The phase last seen, "" before the first."""

@@ -72,10 +72,12 @@ class Watcher:
                 if not self._open_logs or now >= patience:
                     return story.exit_code
             elif end is not None and now >= end:
+                story.close(now)
                 self._view.say("the time given by --timeout is over", now - story.begin)
                 return TIMED_OUT
             message = take(self._inbox, _TICK_SECONDS)
             if isinstance(message, Signalled):
+                story.close(time.monotonic())
                 return SIGNALLED + message.number
             if message is not None:
                 self._tell(story, message)

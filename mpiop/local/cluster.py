@@ -29,6 +29,7 @@ from mpiop.local.kubelet import launch
 
 LOOPBACK: Final = "127.0.0.1"
 _LONGEST_FOLDER: Final = 60  # characters; a unix socket's path may have 107
+_PREFIX: Final = "mpiop-"
 _CONFLICT: Final = 409
 
 
@@ -131,7 +132,8 @@ class Cluster:
         _write_private(self.kubeconfig, kubeconfig(self.url, pki))
 
     def _node_config(self, folder: Path) -> launch.NodeConfig:
-        state = folder / "node"
+        # Named apart from other clusters' nodes: control groups have one place.
+        state = folder / folder.name.removeprefix(_PREFIX)
         state.mkdir()
         return launch.NodeConfig(
             state=state,
@@ -228,7 +230,7 @@ def _folder() -> Path:
     base = tempfile.gettempdir()
     return Path(
         tempfile.mkdtemp(
-            prefix="mpiop-", dir=base if len(base) < _LONGEST_FOLDER else "/tmp"
+            prefix=_PREFIX, dir=base if len(base) < _LONGEST_FOLDER else "/tmp"
         )
     ).resolve()
 

@@ -1,0 +1,149 @@
+"""Rules for the whole session: what may be skipped, and that nothing is left behind."""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import Verbosity, settings
+
+from tests.support.machine import CAPABILITIES
+
+IN_CI = os.environ.get("CI", "") not in {"", "0", "false"}
+NETWORKS = Path("/sys/class/net"), Path("/run/netns")
+PATIENCE = 5.0  # seconds in which what is ending may end
+
+settings.register_profile("dev", max_examples=100, deadline=None)
+settings.register_profile(
+    "ci",
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    verbosity=Verbosity.normal,
+)
+settings.register_profile("long", max_examples=10_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev"))
+
+_not_run = pytest.StashKey[list[tuple[str, str]]]()
+_left = pytest.StashKey[list[str]]()
+_folder = pytest.StashKey[Path]()
+_networks = pytest.StashKey[frozenset[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the session a folder for temporary files, whose name marks what is ours.
+
+    Every process that a test starts has it in its environment, so that whatever
+    outlives the session can be told from other people's processes.
+    """
+    usual = tempfile.gettempdir()
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", usual)
+    folder = Path(tempfile.mkdtemp(prefix="mpt-", dir=usual)).resolve()
+    folder.chmod(0o1777)  # other users' tests write there, too
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    config.stash[_folder] = folder
+    config.stash[_networks] = _network_names()
+    config.stash[_not_run] = []
+    sys.addaudithook(_LoopbackOnly())
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this machine cannot run; in CI that is a failure."""
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            reason = CAPABILITIES[name]()
+            if not reason:
+                continue
+            if IN_CI:
+                pytest.fail(f"CI must offer {name}: {reason}", pytrace=False)
+            item.config.stash[_not_run].append((item.nodeid, f"{name}: {reason}"))
+            pytest.skip(f"needs {name}: {reason}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the session where a process, mount, network or file of ours is left."""
+    folder = session.config.stash[_folder]
+    end = time.monotonic() + PATIENCE
+    while (left := _leftovers(session.config)) and time.monotonic() < end:
+        time.sleep(0.1)
+    session.config.stash[_left] = left
+    shutil.rmtree(folder, ignore_errors=True)
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """List what was not run, and what was left behind."""
+    for title, lines in (
+        ("not run on this machine", [f"{a} - {b}" for a, b in config.stash[_not_run]]),
+        ("left behind by the tests", config.stash.get(_left, [])),
+    ):
+        if lines:
+            terminalreporter.section(title)
+            terminalreporter.write("\n".join(lines) + "\n")
+
+
+class _LoopbackOnly:
+    """Refuses sockets to other machines, in the test process alone."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    def __call__(self, event: str, args: tuple[object, ...]) -> None:
+        if event not in {"socket.connect", "socket.bind", "socket.sendto"}:
+            return
+        if os.getpid() != self._pid:  # a fork, perhaps in a network of its own
+            return
+        one, address = args[0], args[-1]
+        if not isinstance(one, socket.socket):
+            return
+        if one.family in {socket.AF_INET, socket.AF_INET6} and not _loopback(address):
+            raise RuntimeError(f"{event} to {address}: tests stay on this machine")
+
+
+def _loopback(address: object) -> bool:
+    host = str(address[0]) if isinstance(address, tuple) else ""
+    return host.startswith("127.") or host in {"::1", "localhost"}
+
+
+def _leftovers(config: pytest.Config) -> list[str]:
+    folder = config.stash[_folder]
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    new = _network_names() - config.stash[_networks]
+    return [
+        *(f"process {process}" for process in _processes(str(folder))),
+        *(f"mount {line.split()[4]}" for line in mounts if str(folder) in line),
+        *(f"network {name}" for name in sorted(new)),
+        *(f"file {path}" for path in folder.glob("mpiop-*")),
+    ]
+
+
+def _network_names() -> frozenset[str]:
+    found = (base.iterdir() for base in NETWORKS if base.is_dir())
+    return frozenset(str(one) for each in found for one in each)
+
+
+def _processes(mark: str) -> Iterator[str]:
+    """Name the processes that carry the mark, other than this one's ancestors."""
+    own = {os.getpid(), os.getppid()}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or int(entry.name) in own:
+            continue
+        try:
+            carried = (entry / "environ").read_bytes() + (
+                entry / "cmdline"
+            ).read_bytes()
+        except OSError:  # it has ended, or is another user's
+            continue
+        if mark.encode() in carried:
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+            yield f"{entry.name}: {words.decode(errors='replace')}"

@@ -1,0 +1,75 @@
+"""What this machine offers to tests; each answer is "" or the reason why not."""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from mpiop.local.kubelet.launch import NodeConfig, NodeError, start
+
+NOBODY: Final = 65534
+SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+@functools.cache
+def namespaces() -> str:
+    """Whether Pods can have namespaces of their own."""
+    with tempfile.TemporaryDirectory(prefix="mpiop-") as name:
+        folder = Path(name)
+        config = NodeConfig(
+            state=folder / "node",
+            api=folder / "api.sock",
+            kubelet=folder / "kubelet.sock",
+            isolation="namespaces",
+        )
+        try:
+            start(config).stop()
+        except NodeError as error:
+            return str(error)
+    return ""
+
+
+def sshd() -> str:
+    """Whether there is an ssh server and client."""
+    path = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
+    missing = [name for name in ("sshd", "ssh") if not shutil.which(name, path=path)]
+    return f"{' and '.join(missing)} missing: apt-get install openssh-server" * bool(
+        missing
+    )
+
+
+def root() -> str:
+    """Whether the tests run as root."""
+    return "" if os.geteuid() == 0 else "the tests run as an ordinary user"
+
+
+@functools.cache
+def other_user() -> str:
+    """Whether the tests can run mpiop as an unprivileged user."""
+    if root():
+        return ""  # they do already
+    command = [sys.executable, "-c", "import mpiop.cli.main"]
+    tried = subprocess.run(  # noqa: PLW1510 (the code is the answer)
+        command, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True
+    )
+    return "" if tried.returncode == 0 else "user nobody cannot read this environment"
+
+
+def kubernetes() -> str:
+    """Whether a real API server is at hand."""
+    named = os.environ.get("KUBEBUILDER_ASSETS", "")
+    return "" if named else "KUBEBUILDER_ASSETS names no kube-apiserver"
+
+
+CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
+    "namespaces": namespaces,
+    "sshd": sshd,
+    "root": root,
+    "other-user": other_user,
+    "kubernetes": kubernetes,
+}
