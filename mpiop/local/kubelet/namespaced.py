@@ -198,10 +198,14 @@ class NamespacedInstance:
         launch, sandbox = self._launch, self._sandbox
         context = launch.container.get("securityContext") or {}
         read_only = bool(context.get("readOnlyRootFilesystem"))
-        passwd = self._scratch / "passwd"
-        passwd.write_text(self._passwd, encoding="utf-8")
         own = [Mount(sandbox.etc / name, f"/etc/{name}") for name in _SHARED_ETC]
-        own.append(Mount(passwd, "/etc/passwd", read_only=read_only))
+        accounts = {"passwd": self._passwd}
+        if not self._user.everyone:  # the image's own cannot be read
+            accounts["shadow"] = users.shadow(self._passwd)
+        for name, text in accounts.items():
+            file = self._scratch / name
+            file.write_text(text, encoding="utf-8")
+            own.append(Mount(file, f"/etc/{name}"))
         wanted = sorted((*own, *launch.mounts), key=_depth)
         return RootPlan(
             scratch=self._scratch,

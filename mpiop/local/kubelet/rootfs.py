@@ -25,6 +25,7 @@ from mpiop.local.kubelet.paths import below, resolve
 _MACHINE: Final = Path("/")
 _OURS: Final = frozenset({"/proc", "/sys", "/dev"})  # made for each container
 _PRIVATE: Final = frozenset({"/run", "/tmp"})  # the machine's stay out of sight
+_MADE_AT_BOOT: Final = ("/run/lock", "/run/sshd")  # sshd insists on its own
 _WRITABLE_KERNEL: Final = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 
 
@@ -77,6 +78,8 @@ def enter(plan: RootPlan) -> None:
     for name in ("root", "upper", "work"):
         (plan.scratch / name).mkdir()
     ns.bind(root, root)
+    for path in _MADE_AT_BOOT:
+        _make_folders(plan, path)
     targets = [_prepare(plan, mount) for mount in plan.mounts]
     for name in _entries(plan, "/"):
         _lay(plan, f"/{name}")
@@ -140,7 +143,7 @@ def _entries(plan: RootPlan, path: str) -> list[str]:
     names: set[str] = set()
     for layer in (plan.scratch / "upper", *plan.layers):
         with contextlib.suppress(OSError):
-            names.update(os.listdir(below(layer, path)))
+            names.update(entry.name for entry in below(layer, path).iterdir())
     return sorted(names)
 
 
@@ -153,7 +156,7 @@ def _lay(plan: RootPlan, path: str) -> None:
     found = [below(layer, path) for layer in layers]
     first = next((item for item in found if os.path.lexists(item)), None)
     if first is not None and first.is_symlink():
-        place.symlink_to(os.readlink(first))
+        place.symlink_to(first.readlink())
     elif first is not None and not first.is_dir():
         with contextlib.suppress(OSError):  # a broken or forbidden file of the machine
             place.touch()

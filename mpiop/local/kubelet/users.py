@@ -82,6 +82,15 @@ def passwd_with(passwd: str, user: User, *, as_root: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def shadow(passwd: str) -> str:
+    """Return a shadow file: no password opens an account, and none is locked.
+
+    Without one some libraries make up a locked root, which sshd turns away.
+    """
+    names = (line.split(":")[0] for line in passwd.splitlines() if line)
+    return "".join(f"{name}:*:::::::\n" for name in names)
+
+
 def home(passwd: str, user: User) -> str:
     """Return the user's home folder."""
     for line in passwd.splitlines():
