@@ -118,7 +118,8 @@ def _loopback(address: object) -> bool:
 def _leftovers(config: pytest.Config) -> list[str]:
     folder = config.stash[_folder]
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    new = _network_names() - config.stash[_networks]
+    before = config.stash[_networks]
+    new = _network_names() - before
     return [
         *(f"process {process}" for process in _processes(str(folder))),
         *(f"mount {line.split()[4]}" for line in mounts if str(folder) in line),

@@ -27,6 +27,7 @@ from mpiop.k8s.clock import Clock
 from mpiop.k8s.http import HttpTransport
 from mpiop.k8s.settings import Settings
 from mpiop.local.cluster import Cluster, Options, PortInUse
+from mpiop.local.kubelet.launch import NodeError
 from mpiop.reconcile.mpijob import MPIJob, RemoteShell
 from mpiop.reconcile.views import items, text
 
@@ -100,6 +101,7 @@ def started(options: Options, out: IO[str]) -> Iterator[Cluster]:
 
     Raises:
         BadInput: the port is taken.
+        ClickException: the machine does not let Pods run.
     """
     cluster = Cluster(options)
     try:
@@ -108,6 +110,8 @@ def started(options: Options, out: IO[str]) -> Iterator[Cluster]:
         raise BadInput(
             f"--port: {options.port} is in use; name another, or 0 for any free one"
         ) from error
+    except NodeError as error:
+        raise click.ClickException(f"no node could be started: {error}") from error
     try:
         if cluster.isolation == "plain":
             reason = cluster.reason
