@@ -93,8 +93,9 @@ def test_missing(api: Api, ns: str) -> None:
 
 def test_unknown_type(api: Api, pod: str) -> None:
     """A patch of no known type is refused by 415."""
-    answer = patch(api, pod, {}, "application/json")
-    assert (answer.status, answer.reason) == (415, "UnsupportedMediaType")
+    for path in (pod, f"{pod}-none"):
+        answer = patch(api, path, {}, "application/json")
+        assert (answer.status, answer.reason) == (415, "UnsupportedMediaType")
 
 
 def test_status(api: Api, pod: str) -> None:

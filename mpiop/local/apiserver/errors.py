@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import orjson
+
 from .schema import FieldError
 
 
@@ -124,9 +126,10 @@ def invalid(resource: Named, name: str, errors: Sequence[FieldError]) -> StatusE
     return _unprocessable(f'{kind} "{name}"', details, errors)
 
 
-def invalid_patch(body: str, why: str) -> StatusError:
+def invalid_patch(patched: dict[str, Any], why: str) -> StatusError:
     """The patched object cannot be decoded: 422, as real servers word it."""
-    message = f'Invalid value: "{body}": {why}'
+    text = orjson.dumps(orjson.dumps(patched).decode()).decode()
+    message = f"Invalid value: {text}: {why}"
     return _unprocessable('""', {}, [FieldError("patch", "FieldValueInvalid", message)])
 
 

@@ -15,6 +15,7 @@ from .errors import (
     invalid,
     invalid_patch,
     not_found,
+    unsupported_media,
 )
 from .managed_fields import record_writer
 from .ownership import (
@@ -25,7 +26,10 @@ from .ownership import (
     settle,
 )
 from .schema import DecodeError, FieldError, PatchError
+from .schema.patch import JSON, MERGE, STRATEGIC
 
+_CUSTOM_PATCHES: Final = (JSON, MERGE)
+_PATCHES: Final = (JSON, MERGE, STRATEGIC)
 _CREATED_BY_UPDATE: Final = frozenset(
     {
         ("", "events"),
@@ -114,27 +118,30 @@ def patch(backend: Backend, call: Call) -> Written:
     Raises:
         StatusError: 400, 404, 409, 415 or 422.
     """
+    resource = call.resource
+    served = _CUSTOM_PATCHES if resource.custom else _PATCHES
+    if call.request.headers.get("content-type", "").partition(";")[0] not in served:
+        raise unsupported_media(", ".join(served))
     record = call.record(backend)
-    resource, request = call.resource, call.request
     if record is None:
         raise not_found(resource, call.name)
     old = record.copy(resource)
-    try:
-        obj = schema.apply_patch(
-            request.headers.get("content-type", ""),
-            resource.schema,
-            old,
-            decode_json(request.body),
-        )
-    except PatchError as error:
-        raise StatusError(error.status, error.reason, error.message) from error
+    obj = _patched(call, old)
     _check_type(call, obj)
     try:
         warnings = _decode(call, obj)
     except StatusError as refusal:
-        text = request.body.decode(errors="replace")
-        raise invalid_patch(text, refusal.message) from refusal
+        raise invalid_patch(_patched(call, old), refusal.message) from refusal
     return _replace(backend, call, obj, warnings)
+
+
+def _patched(call: Call, old: Object) -> Object:
+    media = call.request.headers.get("content-type", "")
+    change = decode_json(call.request.body)
+    try:
+        return schema.apply_patch(media, call.resource.schema, old, change)
+    except PatchError as error:
+        raise StatusError(error.status, error.reason, error.message) from error
 
 
 def _check_type(call: Call, obj: Object) -> None:
