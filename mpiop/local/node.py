@@ -16,11 +16,13 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mpiop.local.kubelet import namespaces as ns
+from mpiop.local.kubelet import preload
+from mpiop.local.kubelet.cgroups import Cgroups
 from mpiop.local.kubelet.isolate import enter_namespaces, mount_scratch, prove_overlay
 from mpiop.local.kubelet.network import listen, make_bridge
 
@@ -46,57 +48,65 @@ def main() -> int:
         return _refuse(control, error)
     if pid:
         return _guard(control, pid, Path(config["state"]))
-    # In namespaces the kubelet's death ends all; in plain mode it has to do so itself.
-    ns.die_with_parent(signal.SIGTERM if plain else signal.SIGKILL)
     try:
-        listener, runtime = (
-            _plain() if plain else _namespaced(Path(config["state"]), alone)
-        )
+        begun = _plain(config) if plain else _namespaced(Path(config["state"]), alone)
     except OSError as error:
         return _refuse(control, error)
-    host, port = listener.getsockname()
+    host, port = begun.listener.getsockname()
     config["address"] = f"{host}:{port}"
-    answer = json.dumps({"address": config["address"]}).encode()
-    socket.send_fds(control, [answer], [listener.fileno()])
-    listener.close()
+    answer = json.dumps({"address": config["address"], "note": begun.note}).encode()
+    socket.send_fds(control, [answer], [begun.listener.fileno()])
+    begun.listener.close()
     control.close()
     # Only now what takes long to import: the outer process goes on meanwhile.
     from mpiop.local.kubelet.serve import serve
 
-    asyncio.run(serve(config, runtime()))
+    asyncio.run(serve(config, begun.runtime()))
     return 0
 
 
-def _namespaced(
-    state: Path, alone: int | None
-) -> tuple[socket.socket, Callable[[], "Runtime"]]:
+class _Begun(NamedTuple):
+    """What a node has before it imports all the rest."""
+
+    listener: socket.socket
+    runtime: Callable[[], "Runtime"]
+    note: str = ""  # for the user
+
+
+def _namespaced(state: Path, alone: int | None) -> _Begun:
+    ns.die_with_parent(signal.SIGKILL)  # and all others with process 1
     scratch = mount_scratch(state)
     prove_overlay(scratch)
     make_bridge()
-    listener = listen()
 
     def runtime() -> "Runtime":
         from mpiop.local.kubelet import namespaced
-        from mpiop.local.kubelet.cgroups import Cgroups
         from mpiop.local.kubelet.rootfs import machine_mounts
 
-        mounts = machine_mounts(state)
-        cgroups = Cgroups.find(f"mpiop-{state.name}")
-        machine = namespaced.Machine(scratch, mounts, alone, cgroups)
+        cgroups = Cgroups.find(_cgroup_name(state))
+        machine = namespaced.Machine(scratch, machine_mounts(state), alone, cgroups)
         return namespaced.NamespacedRuntime(machine)
 
-    return listener, runtime
+    return _Begun(listen(), runtime)
 
 
-def _plain() -> tuple[socket.socket, Callable[[], "Runtime"]]:
-    listener = socket.create_server(("127.0.0.1", 0))
+def _plain(config: Mapping[str, Any]) -> _Begun:
+    ns.die_with_parent(signal.SIGTERM)  # there is work to be done at the end
+    ns.adopt_orphans()
+    library = preload.library()
+    note = "" if library else "no C compiler: all Pods see the machine's host name"
 
     def runtime() -> "Runtime":
         from mpiop.local.kubelet.plain import PlainRuntime
 
-        return PlainRuntime()
+        images = {name: Path(path) for name, path in config["images"].items()}
+        return PlainRuntime(Path(config["state"]), images, library)
 
-    return listener, runtime
+    return _Begun(socket.create_server(("127.0.0.1", 0)), runtime, note)
+
+
+def _cgroup_name(state: Path) -> str:
+    return "mpiop" + str(state).replace("/", "-")
 
 
 def _refuse(control: socket.socket, error: OSError) -> int:
@@ -117,6 +127,7 @@ def _guard(control: socket.socket, kubelet: int, state: Path) -> int:
     _end_orphans()
     with contextlib.suppress(OSError):
         ns.unmount(state / "scratch")
+    Cgroups.sweep(_cgroup_name(state))
     shutil.rmtree(state, ignore_errors=True)
     return os.waitstatus_to_exitcode(status)
 

@@ -57,9 +57,9 @@ class PodCluster:
         self._thread.start()
         if not self._up.wait(_DEADLINE):
             raise TimeoutError("the API server does not start")
-        self.wait("/api/v1/nodes/local", lambda node: bool(node))
+        self.wait("/api/v1/nodes/local", bool)
         account = "/api/v1/namespaces/default/serviceaccounts/default"
-        self.wait(account, lambda found: bool(found))
+        self.wait(account, bool)
         return self
 
     def __exit__(
@@ -91,7 +91,7 @@ class PodCluster:
         controllers = Controllers(
             Client(self.server.handle),
             lambda: datetime.now(UTC),
-            pki.ca_pem if isinstance(pki.ca_pem, str) else pki.ca_pem.decode(),
+            pki.ca_pem.decode(),
         )
         self._up.set()
         while not self._end.is_set():
@@ -99,7 +99,7 @@ class PodCluster:
             await asyncio.sleep(0.01)
         await http.stop()
 
-    def call(self, method: str, path: str, body: Json | None = None) -> Any:
+    def call(self, method: str, path: str, body: Json | None = None) -> Any:  # noqa: ANN401
         """Send a request; return its body, None where there is no such object."""
 
         async def handle() -> Response:
@@ -122,7 +122,7 @@ class PodCluster:
         assert answer.status < 400, value
         return value
 
-    def wait(self, path: str, holds: Callable[[Any], bool]) -> Any:
+    def wait(self, path: str, holds: Callable[[Any], bool]) -> Any:  # noqa: ANN401
         """Poll an object until it is as wanted; None stands for absent."""
         deadline = time.monotonic() + _DEADLINE
         while time.monotonic() < deadline:

@@ -72,13 +72,13 @@ class Cgroups:
             return Cgroup(path, self.version)
         return None
 
-    def remove(self) -> None:
-        """Remove all groups of ours."""
-        if self.root is None:
-            return
-        for folder, _, _ in os.walk(self.root, topdown=False):
-            with contextlib.suppress(OSError):
-                Path(folder).rmdir()
+    @staticmethod
+    def sweep(name: str) -> None:
+        """Remove all groups of ours, whose processes have ended."""
+        for root in (_legacy(name), _unified(name)):
+            for folder, _, _ in os.walk(root or "", topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()
 
 
 def _own(controller: str) -> str | None:

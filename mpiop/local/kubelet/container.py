@@ -12,8 +12,8 @@ from mpiop.local.kubelet import prepare
 from mpiop.local.kubelet.execution import run_to_end
 from mpiop.local.kubelet.health import Health
 from mpiop.local.kubelet.logs import LogWriter, last_lines
-from mpiop.local.kubelet.objects import Json, Missing
-from mpiop.local.kubelet.prepare import CannotCreate, Surroundings
+from mpiop.local.kubelet.objects import Json, MissingError
+from mpiop.local.kubelet.prepare import CreateError, Surroundings
 from mpiop.local.kubelet.probes import Target, check
 from mpiop.local.kubelet.runtime import Instance
 from mpiop.local.kubelet.spawn import Child, StartError, start
@@ -129,8 +129,8 @@ class Container:
         """Run one instance to its end; None where it could not even be made."""
         try:
             launch = prepare.launch(self._around, self.manifest, self._number + 1)
-        except (Missing, CannotCreate) as error:
-            known = "Config" if isinstance(error, Missing) else ""
+        except (MissingError, CreateError) as error:
+            known = "Config" if isinstance(error, MissingError) else ""
             self.state.now_waiting(f"CreateContainer{known}Error", str(error))
             self._around.event("Warning", "Failed", f"Error: {error}")
             return None
@@ -233,7 +233,8 @@ def _backoff(crashes: int) -> float:
     """Return the seconds to wait after the n-th crash in a row."""
     if crashes <= 1:
         return 0.0
-    return min(_FIRST_BACKOFF * 2 ** (crashes - 2), _LONGEST_BACKOFF)
+    longer: float = _FIRST_BACKOFF * 2.0 ** (crashes - 2)
+    return min(longer, _LONGEST_BACKOFF)
 
 
 def _ran_well(end: Terminated) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from mpiop.local.kubelet.api import Api, ApiError
-from mpiop.local.kubelet.objects import Json, Missing, all_containers
+from mpiop.local.kubelet.objects import Json, MissingError, all_containers
 
 _NOT_FOUND = 404
 PLURALS = {"configmap": "configmaps", "secret": "secrets"}
@@ -95,7 +95,7 @@ class PodData:
         """Ask for a token of a service account.
 
         Raises:
-            Missing: there is no such account.
+            MissingError: there is no such account.
             ApiError: refused or unreachable.
         """
         path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{account}/token"
@@ -112,7 +112,7 @@ class PodData:
             answer = await self.api.create(path, body)
         except ApiError as error:
             if error.status == _NOT_FOUND:
-                raise Missing(f'serviceaccount "{account}" not found') from error
+                raise MissingError(f'serviceaccount "{account}" not found') from error
             raise
         token: str = answer["status"]["token"]
         return token

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 
-from mpiop.local.kubelet.objects import Json, Missing, quantity
+from mpiop.local.kubelet.objects import Json, MissingError, quantity
 
 _REFERENCE: Final = re.compile(r"\$(?:\$|\(([^()$]+)\))")
 _SUBSCRIPT: Final = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
@@ -50,7 +50,7 @@ def build(
         given: variables of ours, which the container's win over.
 
     Raises:
-        Missing: a ConfigMap, Secret or key that is not optional does not exist.
+        MissingError: a ConfigMap, Secret or key that is not optional does not exist.
     """
     env: dict[str, str] = dict(given)
     for source in container.get("envFrom", ()):
@@ -90,7 +90,7 @@ def _from_source(source: Json, data: Data) -> Iterator[tuple[str, str]]:
         if values is None:
             if reference.get("optional"):
                 continue
-            raise Missing(f'{kind} "{reference["name"]}" not found')
+            raise MissingError(f'{kind} "{reference["name"]}" not found')
         for name, value in values.items():
             yield source.get("prefix", "") + name, value
 
@@ -105,7 +105,7 @@ def _value_from(
     for name, kind in (("configMapKeyRef", "configmap"), ("secretKeyRef", "secret")):
         if name in source:
             return _key(kind, source[name], data)
-    raise Missing("valueFrom names no source that is supported here")
+    raise MissingError("valueFrom names no source that is supported here")
 
 
 def _key(kind: str, reference: Json, data: Data) -> str | None:
@@ -114,15 +114,15 @@ def _key(kind: str, reference: Json, data: Data) -> str | None:
     if value is not None or reference.get("optional"):
         return value
     if data.values(kind, name) is None:
-        raise Missing(f'{kind} "{name}" not found')
-    raise Missing(f'couldn\'t find key {item} in {kind} "{name}"')
+        raise MissingError(f'{kind} "{name}" not found')
+    raise MissingError(f'couldn\'t find key {item} in {kind} "{name}"')
 
 
 def field(pod: Json, path: str, facts: Facts) -> str:
     """Return what a fieldRef names.
 
     Raises:
-        Missing: the path is not known here.
+        MissingError: the path is not known here.
     """
     metadata, spec = pod["metadata"], pod["spec"]
     match = _SUBSCRIPT.fullmatch(path)
@@ -143,7 +143,7 @@ def field(pod: Json, path: str, facts: Facts) -> str:
         "status.podIPs": facts.address,
     }
     if path not in known:
-        raise Missing(f"unsupported fieldPath: {path}")
+        raise MissingError(f"unsupported fieldPath: {path}")
     return str(known[path])
 
 
@@ -151,14 +151,14 @@ def resource(pod: Json, container: Json, reference: Json, facts: Facts) -> str:
     """Return what a resourceFieldRef names, in units of its divisor, rounded up.
 
     Raises:
-        Missing: it names a container that the Pod does not have.
+        MissingError: it names a container that the Pod does not have.
     """
     name = reference.get("containerName")
     if name:
         found = (item for item in pod["spec"]["containers"] if item["name"] == name)
         chosen = next(found, None)
         if chosen is None:
-            raise Missing(f"container {name} not found")
+            raise MissingError(f"container {name} not found")
         container = chosen
     group, _, item = reference["resource"].partition(".")
     resources = container.get("resources", {})

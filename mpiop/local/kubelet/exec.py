@@ -13,7 +13,7 @@ import os
 import signal
 import struct
 import termios
-from typing import Final
+from typing import Any, Final
 
 import attrs
 from aiohttp import WSMsgType, web
@@ -74,17 +74,13 @@ class Session:
             for channel, fd in self._sources.items()
         ]
         try:
-            await asyncio.wait(
-                [child.exited, reader], return_when=asyncio.FIRST_COMPLETED
-            )
+            await _first(child.exited, reader)
             if not child.exited.done():
                 await _end(child)
                 return
             # What it has printed comes first; a process that it left behind may hold
             # its output open, then the stream stays as long.
-            await asyncio.wait(
-                [asyncio.gather(*pumps), reader], return_when=asyncio.FIRST_COMPLETED
-            )
+            await _first(asyncio.gather(*pumps), reader)
             status = _exit_status(os.waitstatus_to_exitcode(child.exited.result()))
             await self._send(_ERROR, json.dumps(status).encode())
             await self._socket.close()
@@ -169,6 +165,10 @@ class Session:
     async def _send(self, channel: int, data: bytes) -> None:
         with contextlib.suppress(ConnectionError):
             await self._socket.send_bytes(bytes([channel]) + data)
+
+
+async def _first(*things: "asyncio.Future[Any]") -> None:
+    await asyncio.wait(things, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _ready(fd: int, *, writing: bool = False) -> None:

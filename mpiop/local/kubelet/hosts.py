@@ -41,7 +41,7 @@ def records(slices: Iterable[Json]) -> list[Record]:
             for address in endpoint.get("addresses", ()):
                 host = endpoint.get("hostname", "")
                 found.append(Record(address, host, service, metadata["namespace"]))
-    return sorted(set(found), key=lambda item: attrs.astuple(item))
+    return sorted(set(found), key=attrs.astuple)
 
 
 def hosts_file(pod: Json, address: str, known: Iterable[Record]) -> str:

@@ -88,7 +88,6 @@ def start(config: NodeConfig) -> Node:
     Raises:
         NodeError: it could not be started.
     """
-    config.state.mkdir(parents=True, exist_ok=True)
     if config.isolation == "plain":
         return _start(config, "plain", "plain mode was asked for")
     try:
@@ -100,6 +99,7 @@ def start(config: NodeConfig) -> Node:
 
 
 def _start(config: NodeConfig, isolation: str, reason: str) -> Node:
+    config.state.mkdir(parents=True, exist_ok=True)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
@@ -113,16 +113,15 @@ def _start(config: NodeConfig, isolation: str, reason: str) -> Node:
         ours.send(config.as_json(isolation))
         message, fds, _, _ = socket.recv_fds(ours, 65536, 1)
         answer = json.loads(message) if message else {"error": "the node ended early"}
-        if "error" in answer:
-            raise NodeError(answer["error"])
-    except (OSError, NodeError) as error:
+    except OSError as error:
+        answer = {"error": f"the node does not answer: {error}"}
+    if "error" in answer:
         ours.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_END_WITHIN)
         process.kill()
         process.wait()
-        if isinstance(error, NodeError):
-            raise
-        raise NodeError(f"the node does not answer: {error}") from error
+        raise NodeError(answer["error"])
     listener = socket.socket(fileno=fds[0])
-    return Node(isolation, reason, listener, answer["address"], config, process, ours)
+    why = "; ".join(filter(None, (reason, answer["note"])))
+    return Node(isolation, why, listener, answer["address"], config, process, ours)

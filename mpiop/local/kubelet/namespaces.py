@@ -74,7 +74,7 @@ def mount(
     flags: int = 0,
     data: str | None = None,
 ) -> None:
-    """Mount, as mount(2)."""
+    """Mount a file system; the arguments are those of the system call."""
     code = _LIBC.mount(
         _bytes(source),
         _bytes(target),

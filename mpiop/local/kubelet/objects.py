@@ -15,7 +15,7 @@ _UNITS: Final = {
 }
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """Something that a Pod refers to does not exist (yet); the text names it."""
 
 

@@ -18,7 +18,7 @@ from mpiop.local.kubelet.container import Container
 from mpiop.local.kubelet.data import PodData, Reference, references
 from mpiop.local.kubelet.env import machine_facts
 from mpiop.local.kubelet.events import Recorder
-from mpiop.local.kubelet.objects import Json, Missing, all_containers
+from mpiop.local.kubelet.objects import Json, MissingError, all_containers
 from mpiop.local.kubelet.prepare import Settings, Surroundings
 from mpiop.local.kubelet.publish import Publisher
 from mpiop.local.kubelet.runtime import Runtime, Sandbox
@@ -51,8 +51,9 @@ class PodWorker:
         self.containers: dict[str, Container] = {}
         self.gone = False  # its object is, there is nobody to report to
         self._node = node
-        self._folder = node.folder / self.uid
+        self._folder: Path = node.folder / self.uid
         self._stopping = asyncio.Event()
+        self._pulse = asyncio.Event()  # something has changed
         self.states = [_state(pod, item) for item in all_containers(pod)]
         self._start = datetime.now(UTC)
         self._over = False
@@ -93,6 +94,7 @@ class PodWorker:
     def stop(self, grace: float) -> None:
         """Begin to end the Pod; again with less grace hurries."""
         self._stopping.set()
+        self._pulse.set()
         for container in self.containers.values():
             task = asyncio.create_task(container.stop(grace))
             self._stops.add(task)
@@ -106,6 +108,7 @@ class PodWorker:
 
     def changed(self) -> None:
         """Have the status written soon."""
+        self._pulse.set()
         self._publisher.poke()
 
     @property
@@ -131,7 +134,7 @@ class PodWorker:
         while not self._stopping.is_set():
             try:
                 return await self._surroundings()
-            except (Missing, ApiError, OSError) as error:
+            except (MissingError, ApiError, OSError) as error:
                 self._events.add("Warning", "FailedMount", str(error))
             try:
                 factor = self._node.settings.backoff
@@ -149,7 +152,12 @@ class PodWorker:
             node.sandboxed(self)
         facts = machine_facts(self.sandbox.address, node.runtime.host_address)
         volumes = Volumes(
-            folder / "volumes", self.pod, self._data, facts, node.runtime.alone
+            folder=folder / "volumes",
+            pod=self.pod,
+            data=self._data,
+            facts=facts,
+            alone=node.runtime.alone,
+            adapt=self.sandbox.content,
         )
         await volumes.prepare()
         self._volumes = volumes
@@ -187,7 +195,8 @@ class PodWorker:
 
     async def _until_started(self, container: Container) -> None:
         while not (container.state.started or self._stopping.is_set()):
-            await asyncio.sleep(0.02)
+            self._pulse.clear()
+            await self._pulse.wait()
 
     async def _run_main(self, around: Surroundings, policy: str) -> None:
         async with asyncio.TaskGroup() as group:

@@ -11,7 +11,7 @@ import attrs
 
 from mpiop.local.kubelet import env as environment
 from mpiop.local.kubelet.data import PodData
-from mpiop.local.kubelet.objects import Json, Missing, hostname, quantity
+from mpiop.local.kubelet.objects import Json, MissingError, hostname, quantity
 from mpiop.local.kubelet.rootfs import Mount
 from mpiop.local.kubelet.runtime import Launch, Sandbox
 from mpiop.local.kubelet.spawn import DEFAULT_PATH, Reaper
@@ -22,7 +22,7 @@ _IMAGE_FILE: Final = ".image.json"
 _TERMINATION_LOG: Final = "/dev/termination-log"
 
 
-class CannotCreate(Exception):
+class CreateError(Exception):
     """A container cannot be made as its manifest stands."""
 
 
@@ -68,8 +68,8 @@ def launch(around: Surroundings, container: Json, number: int) -> Launch:
     """Prepare an instance of a container.
 
     Raises:
-        Missing: its environment refers to what does not exist.
-        CannotCreate: there is nothing to run, or not as whom it asks.
+        MissingError: its environment refers to what does not exist.
+        CreateError: there is nothing to run, or not as whom it asks.
     """
     pod, settings = around.pod, around.settings
     _check_user(pod, container)
@@ -80,7 +80,7 @@ def launch(around: Surroundings, container: Json, number: int) -> Launch:
     env = environment.build(pod, container, around.facts, around.data, given)
     argv = _command(container, config)
     if not argv:
-        raise CannotCreate(
+        raise CreateError(
             f'container "{container["name"]}" has no command, and the image '
             f'"{container["image"]}" stands for a folder, which brings none: '
             "give it a command"
@@ -134,7 +134,7 @@ def _image_config(image: Path | None) -> dict[str, Any]:
         return {}
     config = json.loads((image / _IMAGE_FILE).read_text(encoding="utf-8"))
     if not isinstance(config, dict):
-        raise CannotCreate(f"{image / _IMAGE_FILE} is not a JSON object")
+        raise CreateError(f"{image / _IMAGE_FILE} is not a JSON object")
     return config
 
 
@@ -147,7 +147,7 @@ def _command(container: Json, config: Json) -> list[str]:
 
 def _check_user(pod: Json, container: Json) -> None:
     if security(pod, container, "runAsNonRoot") and not wanted_uid(pod, container):
-        raise Missing(
+        raise MissingError(
             "container has runAsNonRoot and image will run as root "
             f'(pod: "{pod["metadata"]["name"]}", container: {container["name"]})'
         )

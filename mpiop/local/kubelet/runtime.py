@@ -58,6 +58,9 @@ class Sandbox(Protocol):
 
     address: str
 
+    def content(self, data: bytes) -> bytes:
+        """Adapt a ConfigMap's file to where its Pod finds things."""
+
     def instance(self, launch: Launch) -> Instance:
         """Prepare an instance of a container."""
 

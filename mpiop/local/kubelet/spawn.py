@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Final, Never
 
 import attrs
@@ -138,7 +139,7 @@ async def _read_all(fd: int) -> bytes:
 def _become(process: Process, complaints: int) -> Never:
     """In the child: never return."""
     try:
-        _enter(process, complaints)
+        _enter(process)
         _execute(process)
     except (OSError, StartError) as error:
         os.write(complaints, json.dumps(str(error)).encode())
@@ -149,7 +150,7 @@ def _become(process: Process, complaints: int) -> Never:
         os._exit(128)
 
 
-def _enter(process: Process, complaints: int) -> None:
+def _enter(process: Process) -> None:
     known = process.user_namespace_of
     users = None if known is None else ns.open_namespace("user", known)
     os.setsid()
@@ -194,7 +195,7 @@ def _change_user(process: Process, users: int | None) -> None:
 
 def _change_folder(path: str) -> None:
     try:
-        os.makedirs(path, exist_ok=True)
+        Path(path).mkdir(parents=True, exist_ok=True)
         os.chdir(path)
     except OSError as error:
         raise StartError(f'working directory "{path}": {error.strerror}') from error

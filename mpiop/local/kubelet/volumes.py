@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ import attrs
 
 from mpiop.local.kubelet.data import PodData, Reference, volume_references
 from mpiop.local.kubelet.env import Facts, expand, field, resource
-from mpiop.local.kubelet.objects import Json, Missing, all_containers
+from mpiop.local.kubelet.objects import Json, MissingError, all_containers
 from mpiop.local.kubelet.rootfs import Mount
 
 _API: Final = ("configMap", "secret", "downwardAPI", "projected")
@@ -35,6 +35,7 @@ class Volumes:
     data: PodData
     facts: Facts
     alone: bool  # only one user can exist in the Pods
+    adapt: Callable[[bytes], bytes]  # of ConfigMaps' files
     _tokens: dict[str, str] = attrs.field(factory=dict)
     _made: set[str] = attrs.field(factory=set)
 
@@ -42,7 +43,7 @@ class Volumes:
         """Make all volumes.
 
         Raises:
-            Missing: something that a volume needs does not exist (yet).
+            MissingError: something that a volume needs does not exist (yet).
             ApiError: the API server does not answer.
             OSError: a folder cannot be made.
         """
@@ -55,7 +56,7 @@ class Volumes:
         """Write the volumes anew that show an object; keep what is there without it."""
         for volume in self._volumes():
             if volume["name"] in self._made and changed in volume_references([volume]):
-                with contextlib.suppress(Missing):
+                with contextlib.suppress(MissingError):
                     self._write(volume)
 
     def mounts(self, container: Json, env: dict[str, str]) -> Iterator[Mount]:
@@ -101,13 +102,15 @@ class Volumes:
             self._give_group(place, folder=True)
         else:
             kinds = ", ".join(kind for kind in volume if kind != "name")
-            raise Missing(f'volume "{volume["name"]}": {kinds} is not supported here')
+            raise MissingError(
+                f'volume "{volume["name"]}": {kinds} is not supported here'
+            )
 
     def _write(self, volume: Json) -> None:
         place = self.folder / volume["name"]
         payload = self._payload(volume)
         old = place / "..data"
-        former = os.readlink(old) if old.is_symlink() else None
+        former = str(old.readlink()) if old.is_symlink() else None
         number = int(former.rpartition("_")[2]) + 1 if former else 0
         content = place / f"..content_{number}"
         shutil.rmtree(content, ignore_errors=True)
@@ -157,7 +160,8 @@ class Volumes:
     def _source(self, source: Json, volume: str, mode: int) -> Payload:
         if "configMap" in source:
             wish = source["configMap"]
-            return self._items("configmap", wish["name"], wish, mode)
+            payload = self._items("configmap", wish["name"], wish, mode)
+            return {name: (self.adapt(text), m) for name, (text, m) in payload.items()}
         if "secret" in source:
             wish = source["secret"]
             name = wish.get("secretName") or wish["name"]
@@ -167,14 +171,16 @@ class Volumes:
             return {path: (self._tokens[f"{volume}/{path}"].encode(), mode)}
         if "downwardAPI" in source:
             return self._downward(source["downwardAPI"], mode)
-        raise Missing(f'volume "{volume}": {", ".join(source)} is not supported here')
+        raise MissingError(
+            f'volume "{volume}": {", ".join(source)} is not supported here'
+        )
 
     def _items(self, kind: str, name: str, wish: Json, mode: int) -> Payload:
         values = self.data.bytes_of(kind, name)
         if values is None:
             if wish.get("optional"):
                 return {}
-            raise Missing(f'{kind} "{name}" not found')
+            raise MissingError(f'{kind} "{name}" not found')
         items = wish.get("items")
         if not items:
             return {key: (value, mode) for key, value in values.items()}
@@ -184,7 +190,7 @@ class Volumes:
                 content = values[item["key"]]
                 payload[item["path"]] = (content, item.get("mode", mode))
             elif not wish.get("optional"):
-                raise Missing(f"{kind} references non-existent config key: "
+                raise MissingError(f"{kind} references non-existent config key: "
                               f"{item['key']}")  # fmt: skip
         return payload
 
@@ -239,4 +245,4 @@ def _check_host_path(wish: Json) -> None:
     }
     if kind in checks and not checks[kind]():
         expected = kind or "file or directory"
-        raise Missing(f"hostPath {path} is not an existing {expected}")
+        raise MissingError(f"hostPath {path} is not an existing {expected}")
