@@ -44,9 +44,9 @@ def announce(before: Recorded, after: Recorded) -> Iterator[Action]:
             yield EmitEvent(kind, entry.reason, entry.message)
         if entry.type in _COUNTED and entry.status == "True":
             yield Count(_COUNTED[entry.type])
-    for warning in after.warnings:
-        if warning not in before.warnings:
-            yield EmitEvent("Warning", "APIWarning", warning)
+    warnings = [one for one in after.warnings if one not in before.warnings]
+    if warnings:
+        yield EmitEvent("Warning", "APIWarning", "; ".join(warnings))
 
 
 def _news(old: Condition, entry: Condition) -> bool:

@@ -123,9 +123,13 @@ def _raised(facts: Facts, recorded: Recorded, outcome: Outcome) -> Recorded:
 
 
 def _identity(facts: Facts, missing: Missing | None) -> Identity | None:
-    """Tell who the workers are once the launcher runs; anew after a scaling."""
+    """Tell who the workers are once the launcher runs; anew after a scaling.
+
+    It also says that the attempt has started, so there is one even where a worker is
+    missing from the beginning.
+    """
     old, replicas = facts.recorded.identity, facts.job.worker_replicas
-    if not facts.launcher_started or missing is not None:
+    if not facts.launcher_started or (old is not None and missing is not None):
         return old
     if old is not None and old.count == replicas:
         return old
