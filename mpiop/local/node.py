@@ -16,13 +16,12 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from mpiop.local.kubelet import cgroups, preload
 from mpiop.local.kubelet import namespaces as ns
-from mpiop.local.kubelet import preload
-from mpiop.local.kubelet.cgroups import Cgroups
 from mpiop.local.kubelet.isolate import enter_namespaces, mount_scratch, prove_overlay
 from mpiop.local.kubelet.network import listen, make_bridge
 
@@ -38,6 +37,7 @@ def main() -> int:
     config = json.loads(control.recv(_LARGEST))
     plain = config["isolation"] == "plain"
     alone: int | None = None
+    groups = cgroups.places("mpiop" + config["state"].replace("/", "-"))
     try:
         if plain:
             ns.adopt_orphans()
@@ -47,9 +47,12 @@ def main() -> int:
     except OSError as error:
         return _refuse(control, error)
     if pid:
-        return _guard(control, pid, Path(config["state"]))
+        return _guard(control, pid, Path(config["state"]), groups)
     try:
-        begun = _plain(config) if plain else _namespaced(Path(config["state"]), alone)
+        if plain:
+            begun = _plain(config)
+        else:
+            begun = _namespaced(Path(config["state"]), alone, groups)
     except OSError as error:
         return _refuse(control, error)
     host, port = begun.listener.getsockname()
@@ -73,7 +76,9 @@ class _Begun(NamedTuple):
     note: str = ""  # for the user
 
 
-def _namespaced(state: Path, alone: int | None) -> _Begun:
+def _namespaced(
+    state: Path, alone: int | None, groups: Sequence[cgroups.Place]
+) -> _Begun:
     ns.die_with_parent(signal.SIGKILL)  # and all others with process 1
     scratch = mount_scratch(state)
     prove_overlay(scratch)
@@ -83,8 +88,8 @@ def _namespaced(state: Path, alone: int | None) -> _Begun:
         from mpiop.local.kubelet import namespaced
         from mpiop.local.kubelet.rootfs import machine_mounts
 
-        cgroups = Cgroups.find(_cgroup_name(state))
-        machine = namespaced.Machine(scratch, machine_mounts(state), alone, cgroups)
+        limits = cgroups.Cgroups.claim(groups)
+        machine = namespaced.Machine(scratch, machine_mounts(state), alone, limits)
         return namespaced.NamespacedRuntime(machine)
 
     return _Begun(listen(), runtime)
@@ -105,17 +110,15 @@ def _plain(config: Mapping[str, Any]) -> _Begun:
     return _Begun(socket.create_server(("127.0.0.1", 0)), runtime, note)
 
 
-def _cgroup_name(state: Path) -> str:
-    return "mpiop" + str(state).replace("/", "-")
-
-
 def _refuse(control: socket.socket, error: OSError) -> int:
     answer = {"error": f"namespaces cannot be used here: {error}"}
     control.send(json.dumps(answer).encode())
     return 1
 
 
-def _guard(control: socket.socket, kubelet: int, state: Path) -> int:
+def _guard(
+    control: socket.socket, kubelet: int, state: Path, groups: Sequence[cgroups.Place]
+) -> int:
     """Wait for the end of the outer process or of the kubelet, then clear up."""
     poll = select.poll()
     poll.register(control, select.POLLIN)
@@ -127,7 +130,7 @@ def _guard(control: socket.socket, kubelet: int, state: Path) -> int:
     _end_orphans()
     with contextlib.suppress(OSError):
         ns.unmount(state / "scratch")
-    Cgroups.sweep(_cgroup_name(state))
+    cgroups.sweep(groups)
     shutil.rmtree(state, ignore_errors=True)
     return os.waitstatus_to_exitcode(status)
 

@@ -5,12 +5,14 @@ Where it does not, containers run without a limit.
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import attrs
 
 _TREE: Final = Path("/sys/fs/cgroup")
+Place = tuple[int, Path]  # version of control groups, folder
 
 
 @attrs.frozen
@@ -47,11 +49,9 @@ class Cgroups:
     version: int = 0
 
     @classmethod
-    def find(cls, name: str) -> "Cgroups":
-        """Make our own place in the tree, below the group that we are in."""
-        for version, root in ((1, _legacy(name)), (2, _unified(name))):
-            if root is None:
-                continue
+    def claim(cls, places: Sequence[Place]) -> "Cgroups":
+        """Make our own group at the first of these places that allows it."""
+        for version, root in places:
             with contextlib.suppress(OSError):
                 _make(root, version)
                 return cls(root, version)
@@ -72,13 +72,24 @@ class Cgroups:
             return Cgroup(path, self.version)
         return None
 
-    @staticmethod
-    def sweep(name: str) -> None:
-        """Remove all groups of ours, whose processes have ended."""
-        for root in (_legacy(name), _unified(name)):
-            for folder, _, _ in os.walk(root or "", topdown=False):
-                with contextlib.suppress(OSError):
-                    Path(folder).rmdir()
+
+def places(name: str) -> list[Place]:
+    """Say where a group of ours could be made, below the groups that we are in."""
+    legacy, unified = _own("memory"), _own("")
+    found: list[Place] = []
+    if legacy is not None:
+        found.append((1, _TREE / "memory" / legacy / name))
+    if unified is not None:
+        found.append((2, _TREE / unified / name))
+    return found
+
+
+def sweep(found: Sequence[Place]) -> None:
+    """Remove all groups at these places; their processes have ended."""
+    for _, root in found:
+        for folder, _, _ in os.walk(root, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
 
 
 def _own(controller: str) -> str | None:
@@ -88,16 +99,6 @@ def _own(controller: str) -> str | None:
         if controller in controllers.split(","):
             return path.lstrip("/")
     return None
-
-
-def _legacy(name: str) -> Path | None:
-    path = _own("memory")
-    return None if path is None else _TREE / "memory" / path / name
-
-
-def _unified(name: str) -> Path | None:
-    path = _own("")
-    return None if path is None else _TREE / path / name
 
 
 def _make(root: Path, version: int) -> None:

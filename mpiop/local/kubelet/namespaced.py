@@ -120,7 +120,9 @@ class NamespacedInstance:
         """Say how to start the container."""
         limit = self._launch.memory_limit
         if limit is not None:
-            self._cgroup = self._sandbox.machine.cgroups.make(self._launch.id, limit)
+            self._cgroup = self._sandbox.machine.cgroups.make(
+                f"{self._launch.pod['metadata']['uid']}-{self._launch.id}", limit
+            )
         self._scratch.mkdir()
         return Process(
             argv=self._launch.argv,
