@@ -181,8 +181,8 @@ Host *
     IdentityFile @keys@/id_rsa
     IdentitiesOnly yes
     BatchMode yes
-    StrictHostKeyChecking no
-    UserKnownHostsFile /dev/null
+    StrictHostKeyChecking yes
+    UserKnownHostsFile @keys@/known_hosts
     ConnectionAttempts 10
     LogLevel ERROR
 """

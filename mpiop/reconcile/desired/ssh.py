@@ -54,7 +54,10 @@ def mount_keys(job: MPIJob, pod: Pod) -> None:
     mode = {"defaultMode": OWNER_ONLY} if job.ssh_auth_mount_path == ROOT_HOME else {}
     volume: dict[str, Any] = {"secret": {"secretName": name, **secret, **mode}}
     if ours(job):
-        items.append({"key": "ssh-hostkey", "path": "ssh_host_key"})
+        items += [
+            {"key": "host-privatekey", "path": "ssh_host_key"},
+            {"key": "known_hosts", "path": "known_hosts"},
+        ]
         config = {
             "name": names.config_map(job.name),
             "items": [{"key": "ssh_config", "path": "config"}],
