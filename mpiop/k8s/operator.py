@@ -54,6 +54,7 @@ class Operator:
         may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings = settings
+        self._transport = transport
         self._crash: Exception | None = None
         self.metrics = Metrics()
         self.store = Store()
@@ -152,6 +153,12 @@ class Operator:
         if self._crash is not None:
             raise self._crash
 
+    def close(self) -> None:
+        """Give back what is open, where `run` was not or is over."""
+        for reflector in self.reflectors.values():
+            reflector.close()
+        self._transport.close()
+
     def _sync(self, stop: threading.Event) -> None:
         while not self.has_synced and not stop.is_set():
             refusal = self._refusal()
@@ -170,8 +177,7 @@ class Operator:
 
     def _close(self, threads: Sequence[threading.Thread]) -> None:
         self.queue.close()
-        for reflector in self.reflectors.values():
-            reflector.close()
+        self.close()
         end = self._clock.monotonic() + STOP_SECONDS
         for thread in threads:
             thread.join(max(0.0, end - self._clock.monotonic()))

@@ -74,3 +74,7 @@ class Transport(Protocol):
             silence: seconds without a byte after which the stream counts as dead.
         """
         ...
+
+    def close(self) -> None:
+        """Give back the connections that are kept open."""
+        ...

@@ -62,6 +62,9 @@ class Server:
     def watch(self, call: Call, silence: float) -> Reply:
         raise NotImplementedError(call, silence)
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     def sent(self) -> list[tuple[str, str]]:
         return [(call.method, call.path.rpartition("/")[2]) for call in self.calls]
 
@@ -354,10 +357,9 @@ def test_nothing_is_sent_without_the_lease() -> None:
     assert world.server.calls == []
 
 
-def launch(**changes: object) -> CreateLauncher:
+def launch(*, suspended: bool = False) -> CreateLauncher:
     manifest = {"metadata": {"name": "pi-launcher"}}
-    action = CreateLauncher(LAUNCHER, "uid", 1, suspended=False, manifest=manifest)
-    return attrs.evolve(action, **changes)
+    return CreateLauncher(LAUNCHER, "uid", 1, suspended=suspended, manifest=manifest)
 
 
 def mpijob(
@@ -420,7 +422,8 @@ def test_a_suspended_launcher_may_be_made_for_a_suspended_job(world: World) -> N
     assert world.run(launch(suspended=True)) == Report(acted=1)
     world.server.replies["GET", "pi"] = mpijob()
     resume = {"spec": {"suspend": False}}
-    action = launch(manifest=None, resume=resume, resource_version="12")
+    action = launch()
+    action = attrs.evolve(action, manifest=None, resume=resume, resource_version="12")
     assert world.run(action) == Report(acted=1)
     body = world.server.bodies()[-1]
     assert body == {**resume, "metadata": {"resourceVersion": "12"}}

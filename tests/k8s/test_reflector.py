@@ -328,6 +328,9 @@ class Truth:
         self.stream = ScriptedStream([old] if old else [])
         return self.stream
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     def _send(self, version: int, line: bytes) -> None:
         if version:
             self.log.append((version, line))

@@ -83,8 +83,7 @@ class Harness:
 
     def restart_operator(self) -> None:
         """Let the operator die and another one start with nothing but the cluster."""
-        for reflector in self.operator.reflectors.values():
-            reflector.close()
+        self.operator.close()
         self.operator = self._operator()
 
     def step(self) -> float:

@@ -82,6 +82,9 @@ class Scripted:
             raise answer
         return answer
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     def asked(self) -> list[str]:
         """What was asked, in order: `list`, `more`, or `watch` and from where."""
         found = []

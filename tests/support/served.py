@@ -47,9 +47,19 @@ def served(folder: Path) -> Iterator[Served]:
         address = f"https://127.0.0.1:{listener.getsockname()[1]}"
         path.write_text(kubeconfig(address, pki))
         yield Served(core, loop, str(path))
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(_stop(server), loop).result(30)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(30)
         loop.close()
         listener.close()
+
+
+async def _stop(server: HttpServer) -> None:
+    """Stop, and wait until every connection has said good-bye."""
+    await server.stop()
+    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined] # shows open sockets
+    for _ in range(500):
+        if len(selector.get_map()) <= 1:  # the loop's own
+            return
+        await asyncio.sleep(0.02)

@@ -105,6 +105,9 @@ class LocalTransport:
             return LocalStream(answer, call.path, self.faults)
         return self._reply(answer)
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     def _answer(self, call: Call) -> Reply:
         return self._reply(self.handle(self._request(call)))
 
