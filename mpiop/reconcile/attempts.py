@@ -5,6 +5,7 @@ sufficient: Open MPI 5 may exit 0 when it loses a worker (design 4).
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final, Literal
 
 import attrs
@@ -19,6 +20,9 @@ from mpiop.reconcile.views import JobView, PodView
 TAIL_LINES: Final = 40
 SHOWN_LINES: Final = 5
 SHOWN_HOSTS: Final = 3
+# How long a worker's end may take to reach us after the launcher's: where a remote
+# start ended badly, an exit code of 0 is not believed before.
+SETTLE_SECONDS: Final = 10.0
 
 
 @attrs.frozen
@@ -75,19 +79,30 @@ def main_container(facts: Facts) -> str:
 
 
 def remote_starts(pod: PodView | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Read what our remote-start agent recorded: hosts started, starts that failed."""
+    """Read our agent's record in the termination log (desired/scripts.py).
+
+    Words of the user's program in the same log are passed over.
+
+    Returns:
+        The hosts in which something was started, and those in which it ended badly,
+        with the exit code; each once, in order.
+    """
     lines = pod.ended.message.splitlines() if pod and pod.ended else []
     started: dict[str, None] = {}
-    ended: dict[str, None] = {}
+    bad: dict[str, None] = {}
     for line in lines:
-        match line.split():
-            case ["started", host]:
-                started[host] = None
-            case ["ended", host, code]:
-                ended[f"{host} ({code})"] = None
-            case _:  # the program's own words
+        match line[:1], line[1:].split():
+            case "+", [who]:
+                started[_host(who)] = None
+            case "!", [who, code]:
+                bad[f"{_host(who)} ({code})"] = None
+            case _:
                 pass
-    return tuple(started), tuple(ended)
+    return tuple(started), tuple(bad)
+
+
+def _host(who: str) -> str:
+    return f"worker-{who}" if who.isdecimal() else who
 
 
 def hosts(found: tuple[str, ...]) -> str:
@@ -112,12 +127,31 @@ def _completed(facts: Facts) -> Outcome:
     if pod is None:
         message = "the launcher's Pod is gone, and with it what it recorded"
         return Outcome("succeeded", "LauncherSucceeded", message, verified="Unknown")
-    started, _ = remote_starts(pod)
+    return _believed(facts, pod, finished)
+
+
+def _believed(facts: Facts, pod: PodView, finished: datetime | None) -> Outcome:
+    """Decide how far an exit code of 0 with workers that look alive is believed."""
+    started, bad = remote_starts(pod)
+    if bad and not facts.job.elastic:
+        if facts.since(finished) < SETTLE_SECONDS:
+            return OPEN
+        message = f"remote starts that ended badly: {hosts(bad)}"
+        return Outcome("succeeded", "LauncherSucceeded", message, verified="Unknown")
     if facts.job.worker_replicas and not started:
         message = "no process was started in any worker: the launcher ran alone"
         return Outcome("succeeded", "RanOnLauncherOnly", message, verified="False")
     message = f"hosts started by the launcher: {hosts(started)}" if started else ""
     return Outcome("succeeded", "LauncherSucceeded", message)
+
+
+def settles_in(facts: Facts) -> float | None:
+    """Seconds until a success that is in doubt is judged; None where none is."""
+    job, pod = facts.launcher_job, facts.launcher
+    if facts.finished or job is None or job.terminal != "Complete":
+        return None
+    finished = pod.ended.finished if pod and pod.ended else None
+    return max(0.0, SETTLE_SECONDS - facts.since(finished))
 
 
 def _disrupted(facts: Facts) -> bool:
@@ -154,9 +188,9 @@ def _exited(facts: Facts, pod: PodView) -> Outcome:
     tail = tail_of(facts)
     shown = "\n".join(tail.splitlines()[-SHOWN_LINES:])
     how = f"the launcher exited with {describe(pod.ended)}"
-    _, ended = remote_starts(pod)
-    if ended:
-        how += f"; remote starts that ended badly: {hosts(ended)}"
+    _, bad = remote_starts(pod)
+    if bad:
+        how += f"; remote starts that ended badly: {hosts(bad)}"
     known = permanent(facts.job.mpi_implementation, pod.ended, tail)
     if known is not None:
         reason, remedy = known

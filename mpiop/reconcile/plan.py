@@ -186,6 +186,7 @@ def _requeue(facts: Facts, phase: Phase, later: float | None) -> float | None:
     waits = [later, deadline.remaining(facts), ttl.remaining(facts)]
     if not facts.finished:
         waits.append(startup.gives_up_in(facts))
+        waits.append(attempts.settles_in(facts))
         waits.append(_patience(facts))
         if facts.launcher_job is None:
             waits.append(startup.launcher_wait(facts))

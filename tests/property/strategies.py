@@ -88,7 +88,7 @@ def ends(draw: st.DrawFn, code: int | None = None) -> Ended:
         if exit_code == 0
         else draw(st.sampled_from(["Error", "OOMKilled"])),
         message=draw(
-            st.sampled_from(["", "started 0\nstarted 1", "ended 1 137", "words"])
+            st.sampled_from(["", "+0\n+1", "+1\n!1 137", "words"])
         ),
         started=finished - timedelta(seconds=draw(st.integers(0, 60))),
         finished=finished,

@@ -113,9 +113,7 @@ def test_the_launchers_start_records_the_workers_identity() -> None:
 def test_exit_code_0_with_all_workers_alive_is_a_success() -> None:
     """Succeeded is written first, then cleanPodPolicy Running removes the workers."""
     job = running(cleanPodPolicy="Running")
-    pod = ended(
-        launcher_pod(), terminated(0, -2, message="started 0\nstarted 1"), "Succeeded"
-    )
+    pod = ended(launcher_pod(), terminated(0, -2, message="+0\n+1"), "Succeeded")
     seen = snapshot(job, *base(), *WORKERS, launcher_job(0, "Complete"), pod)
 
     actions = step(seen)
@@ -147,7 +145,7 @@ def test_exit_code_0_without_a_remote_start_is_no_plain_success() -> None:
 def test_exit_code_0_after_a_workers_end_is_a_failed_attempt(when: float) -> None:
     """A worker that ended before, or in the same second: WorkerLost."""
     job = running(backoffLimit=1)
-    pod = ended(launcher_pod(), terminated(0, -2, message="started 0"), "Succeeded")
+    pod = ended(launcher_pod(), terminated(0, -2, message="+0"), "Succeeded")
     dead = ended(worker(1), terminated(137, when), "Failed")
 
     actions = step(
@@ -163,7 +161,7 @@ def test_exit_code_0_after_a_workers_end_is_a_failed_attempt(when: float) -> Non
 def test_a_worker_that_ended_after_the_launcher_took_nothing_away() -> None:
     """A later end leaves the success alone."""
     job = running()
-    pod = ended(launcher_pod(), terminated(0, -20, message="started 0"), "Succeeded")
+    pod = ended(launcher_pod(), terminated(0, -20, message="+0"), "Succeeded")
     dead = ended(worker(1), terminated(0, -5), "Succeeded")
 
     actions = step(
@@ -176,7 +174,7 @@ def test_a_worker_that_ended_after_the_launcher_took_nothing_away() -> None:
 def test_a_vanished_worker_makes_a_success_uncertain() -> None:
     """Gone without a trace, in an unknown order: Succeeded with Verified=Unknown."""
     job = running()
-    pod = ended(launcher_pod(), terminated(0, -2, message="started 0"), "Succeeded")
+    pod = ended(launcher_pod(), terminated(0, -2, message="+0"), "Succeeded")
 
     actions = step(snapshot(job, *base(), worker(0), launcher_job(0, "Complete"), pod))
 
@@ -214,7 +212,7 @@ def test_keep_launcher_replaces_the_worker_and_goes_on() -> None:
     assert "reason" not in status_of(actions)
 
 
-def failing(code: int = 3, **run_policy: Any) -> tuple[Obj, list[Obj]]:
+def failing(code: int = 3, **run_policy: Any) -> tuple[Obj, list[Obj]]:  # noqa: ANN401
     """Give a job whose launcher has failed, and its world."""
     pod = ended(launcher_pod(), terminated(code, -2), "Failed")
     failed = launcher_job(0, "Failed", reason="BackoffLimitExceeded")

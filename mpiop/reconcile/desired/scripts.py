@@ -3,9 +3,10 @@
 POSIX sh, for `dash` and busybox alike: they run in the user's image. None of them
 writes a word on stdout, which belongs to the user's program.
 
-The agent keeps a record in the launcher's termination log, one short line a host:
-`started worker-3`, and `ended worker-3 137` for a remote start that ended badly. The
-log holds 4,096 bytes, so lines stop where room is left for the more important ones.
+The agent keeps a record in the launcher's termination log, short lines a host: `+3`
+when it starts something in worker 3, `!3 137` when that ended badly. mpirun does not
+wait for a start that ends well, so no line could tell of it. The log holds 4,096 bytes;
+the first kind of line stops where the second needs room.
 """
 
 from typing import Final
@@ -14,16 +15,15 @@ RECORD: Final = """\
 record() {  # LIMIT WORDS...: add a line to the record while there is room
     limit=$1; shift
     size=$(wc -c <"$MPIOP_RECORD" 2>/dev/null) || size=0
-    if [ "${size:-0}" -lt "$limit" ]; then
-        echo "$*" >>"$MPIOP_RECORD"
-    fi
+    [ "${size:-0}" -ge "$limit" ] || echo "$*" >>"$MPIOP_RECORD"
 } 2>/dev/null
-name() {  # HOST: its short name, without the job's
-    short=${1%%.*}
-    case $short in
-    *-worker-*) echo "worker-${short##*-worker-}" ;;
-    *) echo "$short" ;;
-    esac
+begun() {  # HOST: name the worker by its number, other hosts by their short name
+    who=${1%%.*}
+    case $who in *-worker-*) who=${who##*-worker-} ;; esac
+    record 2500 "+$who"
+}
+over() {  # CODE: tell that what was begun has ended badly
+    [ "$1" = 0 ] || record 3900 "!$who $1"
 }
 """
 
@@ -45,7 +45,7 @@ host=${1#*@}; shift
 pipe=@mount@/.lifeline.$$
 mkfifo "$pipe" && exec 3<>"$pipe" && rm "$pipe" || exit 255
 pod=${host%%.*}
-record 2500 started "$(name "$host")"
+begun "$host"
 @mount@/kubectl exec -i "$pod" @container@-- /bin/sh -c '
 exec 3<&0 </dev/null
 if command -v setsid >/dev/null; then
@@ -65,7 +65,7 @@ exit "$code"
 child=$!
 trap 'kill "$child" 2>/dev/null' TERM INT HUP
 wait "$child"; code=$?
-[ "$code" = 0 ] || record 3500 ended "$(name "$host")" "$code"
+over "$code"
 exit "$code"
 """
 
@@ -84,12 +84,12 @@ for word in "$@"; do
     *) host=${word#*@}; break ;;
     esac
 done
-record 2500 started "$(name "$host")"
+begun "$host"
 ssh @options@ "$@" &
 child=$!
 trap 'kill "$child" 2>/dev/null' TERM INT HUP
 wait "$child"; code=$?
-[ "$code" = 0 ] || record 3500 ended "$(name "$host")" "$code"
+over "$code"
 exit "$code"
 """
 
