@@ -47,8 +47,15 @@ OPEN: Final = Outcome("open")
 
 
 def judge(facts: Facts) -> Outcome:
-    """Judge this attempt from its launcher Job, its Pod and its workers."""
-    job = facts.launcher_job
+    """Judge this attempt from its launcher Job, its Pod and its workers.
+
+    Jobs and Pods come by two watches, and either may be behind. A terminal Job is
+    believed once its Pod is seen terminal as well: what happened to a worker before
+    has come by the same watch, and so has the agent's record.
+    """
+    job, pod = facts.launcher_job, facts.launcher
+    if job is not None and job.terminal and pod is not None and not pod.terminal:
+        return OPEN
     if job is not None and job.terminal == "Complete":
         return _completed(facts)
     if job is not None and job.terminal == "Failed":

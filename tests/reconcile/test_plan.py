@@ -129,6 +129,14 @@ def test_exit_code_0_with_all_workers_alive_is_a_success() -> None:
     assert events(gone) == []
 
 
+def test_a_terminal_job_waits_for_its_pods_last_word() -> None:
+    """The Job's watch is ahead of the Pods': nothing is judged before both are here."""
+    job = running()
+    seen = snapshot(job, *base(), *WORKERS, launcher_job(0, "Complete"), launcher_pod())
+
+    assert step(seen) == ()
+
+
 def test_exit_code_0_without_a_remote_start_is_no_plain_success() -> None:
     """RanOnLauncherOnly, Verified=False, result Unverified, a Warning."""
     job = running()
