@@ -77,8 +77,11 @@ class HttpTransport:
         return HttpStream(response)
 
     def close(self) -> None:
-        """Close the connections that are kept."""
-        self._rest.close()
+        """Close the connections that are kept; those in use close after it."""
+        pools = self._rest.pool_manager.pools
+        for key in list(pools.keys()):
+            pools[key].close()
+        pools.clear()
 
     def _open(self) -> None:
         configuration = self._load()
@@ -93,7 +96,7 @@ class HttpTransport:
         with self._lock:
             if self._clock.monotonic() - self._opened < RELOAD_SECONDS:
                 return False
-            self._rest.close()
+            self.close()
             self._open()
             return True
 
