@@ -12,7 +12,7 @@ from mpiop.k8s.api import Api
 from mpiop.k8s.errors import Conflict, Fenced, NotFound, ServerError
 from mpiop.k8s.executor import Executor, Report, Result, one_by_one
 from mpiop.k8s.freshness import Freshness
-from mpiop.k8s.lessons import Lessons
+from mpiop.k8s.lessons import Lesson, Lessons
 from mpiop.k8s.looks import answers
 from mpiop.k8s.ownership import labelling
 from mpiop.k8s.store import Store
@@ -470,3 +470,34 @@ def test_a_look_without_the_right_is_no_failure(world: World) -> None:
     world.server.replies["GET", "events"] = Reply(200, orjson.dumps(empty))
     found = answers(world.executor.api, "default", (LOG, EVENTS))
     assert found == {LOG: None, EVENTS: ""}
+
+
+@pytest.mark.parametrize(
+    ("reply", "free"),
+    [
+        (Reply(201, b"{}"), True),
+        (TAKEN, True),
+        (status_reply(400, "BadRequest"), True),
+        (status_reply(403, "Forbidden"), False),
+    ],
+    ids=["free", "exists", "no dry run", "denied"],
+)
+def test_a_probe_is_a_dry_run(world: World, reply: Reply, *, free: bool) -> None:
+    """A denied Secret is probed without being written or read."""
+    action = CreateSSHSecret(Ref("Secret", "default", "s"), {"metadata": {"name": "s"}})
+    world.server.replies["POST", "s"] = status_reply(403, "Forbidden")
+    report = world.run(action)
+    assert report.finding is not None
+    world.server.replies["POST", "s"] = reply
+    lesson = Lesson(report.finding, action, due=0.0)
+    assert world.executor.probe(JOB, lesson) is free
+    assert dict(world.server.calls[-1].query)["dryRun"] == "All"
+
+
+def test_what_is_no_creation_is_simply_tried_again(world: World) -> None:
+    """There is no dry run of a patch: the plan may send it again when it is due."""
+    action = Patch(Ref("Role", "default", "r"), {"rules": []}, "4")
+    world.server.replies["PATCH", "r"] = status_reply(403, "Forbidden")
+    report = world.run(action)
+    assert report.finding is not None
+    assert world.executor.probe(JOB, Lesson(report.finding, action, due=0.0))
