@@ -116,6 +116,18 @@ def decode_json(body: bytes) -> object:
     return decoded
 
 
+def part(body: Mapping[str, Any], field: str) -> Object:
+    """Give an object within a body, empty if there is none.
+
+    Raises:
+        StatusError: 400, it is something else.
+    """
+    found = body.get(field) or {}
+    if not isinstance(found, dict):
+        raise bad_request(f"{field}: not an object")
+    return found
+
+
 def metadata(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give an object's metadata, empty if it has none."""
     found = obj.get("metadata")

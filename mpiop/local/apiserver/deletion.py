@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import attrs
 
-from .context import Backend, Call, Object, timestamp
+from .context import Backend, Call, Object, part, timestamp
 from .errors import bad_request, conflict, not_found, success
 from .store import Record
 from .wire import Response
@@ -45,13 +45,13 @@ def options_from(body: dict[str, Any], call: Call) -> DeleteOptions:
     policy = body.get("propagationPolicy") or param("propagationPolicy") or None
     orphan = body.get("orphanDependents", param("orphanDependents") or None)
     if policy is None and orphan is not None:
-        policy = "Orphan" if orphan in {True, "true"} else "Background"
-    if policy is not None and policy not in _POLICIES:
+        policy = "Orphan" if orphan in (True, "true") else "Background"
+    if policy is not None and policy not in tuple(_POLICIES):
         raise bad_request(f'propagationPolicy: Unsupported value: "{policy}"')
-    preconditions = body.get("preconditions") or {}
+    preconditions = part(body, "preconditions")
     try:
         grace = None if grace is None else int(grace)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise bad_request(f"gracePeriodSeconds: {error}") from error
     return DeleteOptions(
         grace,

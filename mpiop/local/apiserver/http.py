@@ -141,7 +141,9 @@ def _complete(response: Response) -> web.Response:
     answer = web.Response(status=response.status, body=encoded)
     answer.headers["Content-Type"] = response.headers.get("content-type", _JSON)
     for text in response.warnings:
-        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+        # What a user misspelt must not end the header.
+        plain = "".join(one if one.isprintable() else "?" for one in text)
+        quoted = plain.replace("\\", "\\\\").replace('"', '\\"')
         answer.headers.add("Warning", f'299 - "{quoted}"')
     return answer
 

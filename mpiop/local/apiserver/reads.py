@@ -110,6 +110,8 @@ def list_objects(backend: Backend, pages: Pages, call: Call) -> Response:
         revision = backend.store.revision
         if _revision(call) > revision:
             raise _too_new(_revision(call), revision)
+        if param("resourceVersionMatch") == "Exact" and _revision(call) != revision:
+            raise expired(f"revision {_revision(call)} is not kept as a list")
         records = selected(backend, call)
     meta: dict[str, Any] = {"resourceVersion": str(revision)}
     limit = _integer(call, "limit")

@@ -6,6 +6,7 @@ from .authz import Attributes, allowed, rules_of
 from .context import Backend, Call, Object
 from .errors import bad_request
 from .wire import ADMIN, Response
+from .writes import check_type, decode
 
 
 def review(backend: Backend, call: Call) -> Response:
@@ -15,6 +16,8 @@ def review(backend: Backend, call: Call) -> Response:
         StatusError: 400.
     """
     body = call.body()
+    check_type(call, body)
+    decode(call, body)
     spec = body.get("spec") or {}
     if call.resource.kind_name == "SelfSubjectAccessReview":
         status: Object = _access(backend, call.request.user, spec)

@@ -147,6 +147,7 @@ class ApiServer:
                 return reads.list_objects(backend, self._pages, call)
             case "watch":
                 feed = reads.watch(backend, call)
+                self._watches = [one for one in self._watches if not one.closed]
                 self._watches.append(feed)
                 return feed
             case "create" | "update" | "patch":

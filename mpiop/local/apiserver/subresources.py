@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from .context import Backend, Call, Object, timestamp
+from .context import Backend, Call, Object, part, timestamp
 from .deletion import delete_record, options_from
 from .errors import bad_request, conflict, not_found, success
 from .store import Record
@@ -34,12 +34,12 @@ class Tokens:
             StatusError: 400 or 422.
         """
         seconds = spec.get("expirationSeconds") or _TOKEN_SECONDS
-        if seconds < _TOKEN_MINIMUM:
+        if not isinstance(seconds, int) or seconds < _TOKEN_MINIMUM:
             raise bad_request("may not specify a duration less than 10 minutes")
         token = f"mpiop.{backend.uid()}.{backend.uid()}"
         until = backend.clock() + timedelta(seconds=seconds)
         user = f"system:serviceaccount:{call.namespace}:{call.name}"
-        bound = spec.get("boundObjectRef") or {}
+        bound = part(spec, "boundObjectRef")
         uid = account.obj["metadata"]["uid"]
         if not call.dry_run:
             self._known[token] = (user, until, bound, uid)
@@ -82,7 +82,7 @@ def _found(backend: Backend, call: Call) -> Record:
 
 def token(backend: Backend, tokens: Tokens, call: Call) -> Response:
     """Answer serviceaccounts/token; see Tokens.issue()."""
-    spec = call.body().get("spec") or {}
+    spec = part(call.body(), "spec")
     return tokens.issue(backend, call, _found(backend, call), spec)
 
 
@@ -94,8 +94,8 @@ def bind(backend: Backend, call: Call) -> Response:
     """
     body = call.body()
     pod = _found(backend, call).copy(call.resource)
-    node = (body.get("target") or {}).get("name")
-    if not node:
+    node = part(body, "target").get("name")
+    if not node or not isinstance(node, str):
         raise bad_request("target.name: Required value")
     if pod["metadata"].get("deletionTimestamp"):
         why = f"pod {call.name} is being deleted, cannot be assigned to a host"
@@ -118,7 +118,7 @@ def evict(backend: Backend, call: Call) -> Response:
     """
     body = call.body()
     pod = _found(backend, call).copy(call.resource)
-    options = options_from(body.get("deleteOptions") or {}, call)
+    options = options_from(part(body, "deleteOptions"), call)
     condition = {
         "type": "DisruptionTarget",
         "status": "True",
@@ -149,10 +149,10 @@ def finalize(backend: Backend, call: Call) -> Response:
     """
     body = call.body()
     namespace = _found(backend, call).copy(call.resource)
-    given = (body.get("metadata") or {}).get("resourceVersion")
+    given = part(body, "metadata").get("resourceVersion")
     if given and given != namespace["metadata"]["resourceVersion"]:
         raise conflict(call.resource, call.name)
-    finalizers = (body.get("spec") or {}).get("finalizers")
+    finalizers = part(body, "spec").get("finalizers")
     namespace["spec"] = {"finalizers": finalizers} if finalizers else {}
     return Response(200, keep(backend, call, namespace))
 

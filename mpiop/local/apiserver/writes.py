@@ -63,9 +63,9 @@ def create(backend: Backend, call: Call) -> Written:
 def create_object(backend: Backend, call: Call, obj: Object) -> Written:
     """Make an object out of a decoded body; see create()."""
     resource = call.resource
-    _check_type(call, obj)
+    check_type(call, obj)
     admit_namespace(backend, call)
-    warnings = _decode(call, obj)
+    warnings = decode(call, obj)
     new_metadata(backend, call, obj)
     schema.default(resource.schema, obj)
     admit_create(backend, call, obj)
@@ -97,8 +97,8 @@ def update(backend: Backend, call: Call) -> Written:
         if call.resource.storage in _CREATED_BY_UPDATE and not call.subresource:
             return create_object(backend, call, obj)
         raise not_found(call.resource, call.name)
-    _check_type(call, obj)
-    warnings = _decode(call, obj)
+    check_type(call, obj)
+    warnings = decode(call, obj)
     if metadata(obj).get("name") != call.name:
         given = metadata(obj).get("name", "")
         raise bad_request(
@@ -127,9 +127,9 @@ def patch(backend: Backend, call: Call) -> Written:
         raise not_found(resource, call.name)
     old = record.copy(resource)
     obj = _patched(call, old)
-    _check_type(call, obj)
+    check_type(call, obj)
     try:
-        warnings = _decode(call, obj)
+        warnings = decode(call, obj)
     except StatusError as refusal:
         raise invalid_patch(_patched(call, old), refusal.message) from refusal
     return _replace(backend, call, obj, warnings)
@@ -144,7 +144,12 @@ def _patched(call: Call, old: Object) -> Object:
         raise StatusError(error.status, error.reason, error.message) from error
 
 
-def _check_type(call: Call, obj: Object) -> None:
+def check_type(call: Call, obj: Object) -> None:
+    """Let a body be only of the type, and for the namespace, of its path.
+
+    Raises:
+        StatusError: 400.
+    """
     resource = call.resource
     for field, wanted, words in (
         ("apiVersion", resource.group_version, "API version"),
@@ -166,7 +171,12 @@ def _check_type(call: Call, obj: Object) -> None:
         )
 
 
-def _decode(call: Call, obj: Object) -> tuple[str, ...]:
+def decode(call: Call, obj: Object) -> tuple[str, ...]:
+    """Drop unknown fields in place; the answer is what to warn of.
+
+    Raises:
+        StatusError: 400, a wrong type, or an unknown field where that is an error.
+    """
     try:
         unknown = schema.decode(call.resource.schema, obj)
     except DecodeError as error:
