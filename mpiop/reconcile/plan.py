@@ -80,7 +80,8 @@ def _decide(facts: Facts, refused: str) -> Plan:
     write, later = status.write(after, told)
     actions: list[Action] = [] if write is None else [write]
     actions += _work(facts, after, phase, outcome)
-    actions += events.announce(before, after.recorded)
+    if write is not None:
+        actions += events.announce(before, after.recorded)
     return Plan(tuple(actions), _requeue(after, phase, later))
 
 

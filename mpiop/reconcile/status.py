@@ -153,7 +153,7 @@ def write(facts: Facts, wanted: Json) -> tuple[PatchStatus | None, float | None]
     }
     if not changed:
         return None, None
-    if changed.keys() <= _SLOW and not _stopped(live, wanted):
+    if _slow(live, changed) and not _stopped(live, wanted):
         age = facts.since(parse_time(live.get(_STAMP)))
         if live.get(_STAMP) and age < SLOW_SECONDS:
             return None, SLOW_SECONDS - age
@@ -161,6 +161,17 @@ def write(facts: Facts, wanted: Json) -> tuple[PatchStatus | None, float | None]
     patch = {"status": {**changed, _STAMP: timestamp(facts.now)}}
     ref = Ref("MPIJob", job.namespace, job.name)
     return PatchStatus(ref, patch, job.resource_version), None
+
+
+def _slow(live: Json, changed: Json) -> bool:
+    """Whether counts, messages and warnings of the API server are all that changed."""
+    if not changed.keys() <= {*_SLOW, "recorded"}:
+        return False
+    facts, old = changed.get("recorded"), live.get("recorded")
+    return all(
+        name == "warnings" or _norm(value) == _norm(dig(old, name))
+        for name, value in (facts.items() if isinstance(facts, Mapping) else ())
+    )
 
 
 def _stopped(live: Json, wanted: Json) -> bool:

@@ -1,0 +1,130 @@
+"""What a job costs in API writes, counted by verb and kind."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mpiop.local.client import PODS
+from mpiop.reconcile.plan import plan
+from tests.support.harness import Harness
+from tests.support.transport import by_verb
+
+SAMPLES = Path("deploy/samples")
+CRD = yaml.safe_load(Path("deploy/crd.yaml").read_text(encoding="utf-8"))
+PHASES = ["Created", "WorkersReady", "LauncherRunning", "Cleaned"]
+
+
+def world(sample: str) -> Harness:
+    """Give a cluster with the CRD as shipped and a sample job in it."""
+    found = Harness(plan, crd=CRD)
+    found.create(yaml.safe_load((SAMPLES / sample).read_text(encoding="utf-8")))
+    return found
+
+
+def name(sample: str) -> str:
+    """Name the sample's job."""
+    return sample.removesuffix(".yaml")
+
+
+def ended(found: Harness, sample: str) -> Callable[[], bool]:
+    """Ask whether the job has come to its end."""
+    return lambda: found.phase(name(sample)) == "Cleaned"
+
+
+def test_a_normal_life_over_ssh() -> None:
+    """At most 2N+12 writes: N+4 creates, 5 status writes, 3 Events, N deletes."""
+    sample = "openmpi-helloworld-ssh.yaml"
+    found = world(sample)
+    found.run_until(ended(found, sample))
+    found.advance(600)
+
+    assert found.transport.counts == Counter(
+        {
+            ("create", "services"): 1,
+            ("create", "configmaps"): 1,
+            ("create", "secrets"): 1,
+            ("create", "pods"): 2,
+            ("create", "jobs"): 1,
+            ("patch", "mpijobs/status"): 5,
+            ("create", "events"): 3,
+            ("delete", "pods"): 2,
+        }
+    )
+    assert sum(by_verb(found.transport.counts).values()) == 2 * 2 + 12
+
+
+def test_a_normal_life_over_kubectl_exec() -> None:
+    """At most 2N+14 writes, and one Event more: the API server warned of `request`."""
+    sample = "openmpi-helloworld.yaml"
+    found = world(sample)
+    found.run_until(ended(found, sample))
+    found.advance(600)
+
+    assert found.transport.counts == Counter(
+        {
+            ("create", "services"): 1,
+            ("create", "configmaps"): 1,
+            ("create", "serviceaccounts"): 1,
+            ("create", "roles"): 1,
+            ("create", "rolebindings"): 1,
+            ("create", "pods"): 2,
+            ("create", "jobs"): 1,
+            ("patch", "mpijobs/status"): 5,
+            ("create", "events"): 4,
+            ("delete", "pods"): 2,
+        }
+    )
+    assert sum(by_verb(found.transport.counts).values()) == 2 * 2 + 14 + 1
+
+
+def hold(found: Harness, phase: str) -> None:
+    """Stop the world where the job rests in a phase."""
+    while phase == "WorkersReady" and not found.node.held:
+        found.node.workers_ready = False
+        found.step()
+        found.node.held |= {
+            pod["metadata"]["name"]
+            for pod in found.client.list(PODS)["items"]
+            if "-launcher-" in pod["metadata"]["name"]
+        }
+    found.node.workers_ready = phase != "Created"
+    if phase == "LauncherRunning":
+        found.node.launcher_seconds = 1e6
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_second_reconcile_costs_nothing(phase: str) -> None:
+    """In every phase, an operator that starts anew finds nothing to write."""
+    sample = "openmpi-helloworld-ssh.yaml"
+    found = world(sample)
+    hold(found, phase)
+    found.run_until(lambda: found.phase(name(sample)) == phase, limit=60)
+    found.advance(30)  # words about what keeps the job waiting come after ten seconds
+    assert found.phase(name(sample)) == phase
+    before = found.transport.writes
+
+    found.restart_operator()
+    found.advance(25)
+
+    assert found.transport.writes == before
+
+
+def test_readiness_that_flaps_in_mid_run_costs_one_status_write() -> None:
+    """One write at most, and none for a flap that is over within ten seconds."""
+    sample = "openmpi-helloworld-ssh.yaml"
+    found = world(sample)
+    found.node.launcher_seconds = 1e6
+    found.run_until(lambda: found.phase(name(sample)) == "LauncherRunning", limit=60)
+    found.advance(60)
+    worker: Any = found.client.get(PODS, "default", f"{name(sample)}-worker-0")
+    before = found.transport.counts["patch", "mpijobs/status"]
+
+    found.cluster.kubelet.unready(worker)
+    found.advance(1)
+
+    assert found.transport.counts["patch", "mpijobs/status"] <= before + 1
+    assert found.phase(name(sample)) == "LauncherRunning"
