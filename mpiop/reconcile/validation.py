@@ -1,79 +1,96 @@
-"""What a well-formed MPIJob may still have wrong: names, templates, quantities."""
+"""What a schema cannot say: names with the worker's index, what templates must have.
+
+Only what mpiop itself reads or changes in a Pod template is checked; the rest is the
+API server's to judge, and reaches the child untouched.
+"""
 
 import re
-from collections.abc import Iterator, Mapping
 from typing import Final
 
 from mpiop.reconcile import names
-from mpiop.reconcile.mpijob import FieldError, Json, MPIJob, ReplicaSpec
-from mpiop.reconcile.views import dig
+from mpiop.reconcile.fields import Field, shown
 
-LONGEST_LABEL: Final = 63
-_LABEL: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_QUANTITY: Final = re.compile(
-    r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+|[EPTGMk]i?|Ki|[munm])?"
-)
+LABEL: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+MAX_LABEL: Final = 63
+_CONTAINER_OBJECTS: Final = ("resources", "securityContext")
 
 
-def errors(job: MPIJob) -> Iterator[FieldError]:
-    """Yield everything wrong with a job, in the order of its fields."""
-    yield from _name(job)
-    yield from _template(job.launcher, "Launcher")
-    if job.worker is not None:
-        yield from _template(job.worker, "Worker")
-    elif not job.run_launcher_as_worker and job.elastic:
-        yield FieldError(
-            "spec.mpiReplicaSpecs.Worker", "is missing; host discovery needs workers"
-        )
-
-
-def _name(job: MPIJob) -> Iterator[FieldError]:
-    """A worker's name is a host name, so the job's name leaves room for the index."""
-    if not job.name:
-        yield FieldError("metadata.name", "is missing; every job needs a name")
+def check_name(name: Field, workers: int) -> None:
+    """Check that the longest name of a child is a host name."""
+    value = name.string()
+    if not value:
+        if name.value in {None, ""}:
+            name.wrong("must be set, for example to pi")
         return
-    last = names.worker(job.name, max(job.worker_replicas, 1) - 1)
-    if len(last) > LONGEST_LABEL:
-        room = LONGEST_LABEL - (len(last) - len(job.name))
-        yield FieldError(
-            "metadata.name",
-            f'is too long: "{last}" has {len(last)} characters, a host name may have'
-            f" {LONGEST_LABEL}; use at most {room} characters",
+    if not LABEL.fullmatch(value):
+        name.wrong(
+            f"{shown(value)} must begin with a lower-case letter and have only"
+            " lower-case letters, digits and hyphens, none at the end:"
+            " it becomes part of host names"
         )
-    elif not _LABEL.fullmatch(job.name):
-        yield FieldError(
-            "metadata.name",
-            f'is "{job.name}", must start with a letter and hold only lower-case'
-            " letters, digits and -",
+    longest = names.worker(value, max(workers, 1) - 1)
+    if len(longest) > MAX_LABEL:
+        room = MAX_LABEL - (len(longest) - len(value))
+        name.wrong(
+            f"too long: its last worker would be named {longest}, with"
+            f" {len(longest)} characters where {MAX_LABEL} fit;"
+            f" write a name of at most {room} characters"
         )
 
 
-def _template(replica: ReplicaSpec, role: str) -> Iterator[FieldError]:
-    path = f"spec.mpiReplicaSpecs.{role}.template.spec.containers"
-    containers = dig(replica.template, "spec", "containers")
-    if not isinstance(containers, list) or not containers:
-        yield FieldError(path, "is empty; a template needs at least one container")
-        return
-    for index, container in enumerate(containers):
-        where = f"{path}[{index}]"
-        if not isinstance(container, Mapping):
-            yield FieldError(where, "must be an object with name and image")
-            continue
-        if not isinstance(container.get("name"), str) or not container["name"]:
-            yield FieldError(f"{where}.name", "is missing; name the container")
-        if not isinstance(container.get("image"), str) or not container["image"]:
-            yield FieldError(f"{where}.image", "is missing; name an image")
-        yield from _resources(container, f"{where}.resources")
+def check_template(template: Field) -> None:
+    """Check the parts of a Pod template that mpiop reads or changes."""
+    template.mapping()
+    meta, spec = template.get("metadata"), template.get("spec")
+    meta.mapping()
+    meta.get("labels").strings()
+    meta.get("annotations").strings()
+    spec.mapping()
+    spec.get("hostNetwork").boolean()
+    for field in ("serviceAccountName", "dnsPolicy"):
+        spec.get(field).string()
+    spec.get("securityContext").mapping()
+    spec.get("dnsConfig").mapping()
+    for search in spec.get("dnsConfig").get("searches").entries():
+        _string(search)
+    for volume in spec.get("volumes").objects():
+        volume.get("name").string()
+    for container in spec.get("initContainers").objects():
+        _check_container(container)
+    _check_containers(spec.get("containers"))
 
 
-def _resources(container: Json, path: str) -> Iterator[FieldError]:
-    for section in ("limits", "requests"):
-        amounts = dig(container, "resources", section)
-        for name, amount in amounts.items() if isinstance(amounts, Mapping) else ():
-            if isinstance(amount, int | float) and not isinstance(amount, bool):
-                continue
-            if not isinstance(amount, str) or not _QUANTITY.fullmatch(amount):
-                yield FieldError(
-                    f"{path}.{section}.{name}",
-                    f'is "{amount}", not a quantity; write e.g. 500m, 2 or 1Gi',
-                )
+def _check_containers(containers: Field) -> None:
+    found = list(containers.objects())
+    if containers.value is None or containers.value == []:
+        containers.wrong(
+            "must have at least one container; write - name: mpi, image: ... below it"
+        )
+    for container in found:
+        _check_container(container)
+
+
+def _check_container(container: Field) -> None:
+    name = container.get("name")
+    if name.value is None or name.value == "":
+        name.wrong("must be set; write a name such as mpi")
+    name.string()
+    for field in ("command", "args"):
+        for word in container.get(field).entries():
+            _string(word)
+    for field in ("env", "volumeMounts"):
+        for entry in container.get(field).objects():
+            entry.get("name").string()
+    for field in ("terminationMessagePath", "terminationMessagePolicy"):
+        container.get(field).string()
+    for field in _CONTAINER_OBJECTS:
+        container.get(field).mapping()
+    for field in ("limits", "requests"):
+        amounts = container.get("resources").get(field)
+        for resource in amounts.mapping():
+            amounts.get(resource).quantity()
+
+
+def _string(entry: Field) -> None:
+    if entry.string() is None and entry.value is None:
+        entry.wrong("must be a string, is null")

@@ -1,65 +1,67 @@
 """What a KubectlExec launcher may do: exec into this job's workers, nothing else."""
 
-from typing import Any, cast
-
 from mpiop.reconcile import names
-from mpiop.reconcile.desired import meta
+from mpiop.reconcile.desired.meta import metadata
 from mpiop.reconcile.mpijob import Json, MPIJob
+from mpiop.reconcile.views import text
 
-_RBAC = "rbac.authorization.k8s.io"
+RBAC: str = "rbac.authorization.k8s.io"
+
+
+def service_account_name(job: MPIJob) -> str:
+    """Name the account the launcher runs as: the user's choice, else the job's own."""
+    chosen = text(job.launcher.template, "spec", "serviceAccountName")
+    return chosen or names.access(job.name)
 
 
 def service_account(job: MPIJob) -> Json:
-    """Give the launcher's ServiceAccount."""
+    """Give the job's own ServiceAccount."""
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": meta.metadata(job, names.access(job.name)),
+        "metadata": metadata(job, names.access(job.name)),
     }
 
 
-def account_name(job: MPIJob) -> str:
-    """Name the ServiceAccount that the launcher runs as: the user's own if set."""
-    spec = cast("dict[str, Any]", job.launcher.template["spec"])
-    return str(spec.get("serviceAccountName") or names.access(job.name))
-
-
 def role(job: MPIJob) -> Json:
-    """Give the Role: read Pods, and exec into the workers by name."""
-    pods = [names.worker(job.name, i) for i in range(job.worker_replicas)]
-    return {
-        "apiVersion": f"{_RBAC}/v1",
-        "kind": "Role",
-        "metadata": meta.metadata(job, names.access(job.name)),
-        "rules": [
-            {
-                "apiGroups": [""],
-                "resources": ["pods"],
-                "verbs": ["get", "list", "watch"],
-            },
+    """Give the Role; a WebSocket exec needs `get` beside `create`."""
+    workers = [names.worker(job.name, index) for index in range(job.worker_replicas)]
+    rules: list[Json] = [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+    ]
+    if workers:  # a rule without names would allow every Pod
+        rules.append(
             {
                 "apiGroups": [""],
                 "resources": ["pods/exec"],
-                "resourceNames": pods,
+                "resourceNames": workers,
                 "verbs": ["create", "get"],
-            },
-        ],
+            }
+        )
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "Role",
+        "metadata": metadata(job, names.access(job.name)),
+        "rules": rules,
     }
 
 
 def role_binding(job: MPIJob) -> Json:
-    """Give the RoleBinding."""
-    name = names.access(job.name)
+    """Bind the Role to the account that the launcher runs as."""
     return {
-        "apiVersion": f"{_RBAC}/v1",
+        "apiVersion": f"{RBAC}/v1",
         "kind": "RoleBinding",
-        "metadata": meta.metadata(job, name),
-        "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name},
+        "metadata": metadata(job, names.access(job.name)),
         "subjects": [
             {
                 "kind": "ServiceAccount",
-                "name": account_name(job),
+                "name": service_account_name(job),
                 "namespace": job.namespace,
             }
         ],
+        "roleRef": {
+            "apiGroup": RBAC,
+            "kind": "Role",
+            "name": names.access(job.name),
+        },
     }

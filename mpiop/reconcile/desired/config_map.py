@@ -1,9 +1,20 @@
-"""The ConfigMap: hostfile, discover_hosts.sh, and the scripts of the transport."""
+"""The ConfigMap: which hosts there are, and our scripts, mounted at /etc/mpi."""
 
+import shlex
 from collections.abc import Sequence
+from typing import Final
 
 from mpiop.reconcile import names
-from mpiop.reconcile.desired import environment, meta, scripts, ssh
+from mpiop.reconcile.desired import hosts
+from mpiop.reconcile.desired.meta import metadata
+from mpiop.reconcile.desired.scripts.agent import AGENT, REMOTE
+from mpiop.reconcile.desired.scripts.ssh import (
+    SESSION,
+    SSHD,
+    SSHD_CONFIG,
+    ssh_config,
+)
+from mpiop.reconcile.desired.scripts.wait import WAIT
 from mpiop.reconcile.mpijob import (
     Install,
     Json,
@@ -11,67 +22,80 @@ from mpiop.reconcile.mpijob import (
     MPIJob,
     RemoteShell,
 )
+from mpiop.reconcile.views import text
+
+RUN_MOUNT: Final = "/opt/mpiop"
+# Each kubectl wants some 30 MB, of the launcher's memory limit.
+BATCHES: Final = {RemoteShell.KUBECTL_EXEC: 8, RemoteShell.SSH: 32}
 
 
 def config_map(job: MPIJob, install: Install, running: Sequence[str]) -> Json:
     """Give the ConfigMap.
 
     Args:
-        job: the job.
-        install: gives the cluster domain.
-        running: names of the workers that run now; only an elastic job lists just
-            these in discover_hosts.sh.
+        job: whose.
+        install: for the cluster's domain.
+        running: worker Pods that run now; only an elastic job asks for them.
     """
-    exec_only = job.remote_shell is RemoteShell.KUBECTL_EXEC
-    files = _kubexec(job) if exec_only else ssh.files(job)
-    agent = environment.AGENTS[job.remote_shell]
+    workers = [names.worker(job.name, index) for index in range(job.worker_replicas)]
+    if job.elastic:
+        workers = [name for name in workers if name in set(running)]
+    data = {
+        "hostfile": hosts.hostfile(job, install),
+        "discover_hosts.sh": hosts.discover_hosts(job, install, workers),
+        "agent.sh": _script(job, AGENT),
+        "wait.sh": _script(job, WAIT),
+    }
+    if hosts.own_ssh(job):
+        patterns = " ".join(
+            (f"{job.name}-worker-*", f"{job.name}-launcher", f"{job.name}-launcher.*")
+        )
+        data |= {
+            "sshd.sh": _script(job, SSHD),
+            "session.sh": "#!/bin/sh" + SESSION,
+            "sshd_config": SSHD_CONFIG,
+            "ssh_config": ssh_config(patterns, job.ssh_auth_mount_path),
+        }
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": meta.metadata(job, names.config_map(job.name)),
-        "data": {
-            "hostfile": hostfile(job, install),
-            "discover_hosts.sh": discover_hosts(job, install, running),
-            "wait.sh": scripts.fill(scripts.WAIT, agent=agent),
-            **files,
-        },
+        "metadata": metadata(job, names.config_map(job.name)),
+        "data": data,
     }
 
 
-def hostfile(job: MPIJob, install: Install) -> str:
-    """List every host with its slots, in the implementation's format."""
-    colon = job.mpi_implementation is not MPIImplementation.OPEN_MPI
-    form = "{}:{}\n" if colon else "{} slots={}\n"
-    return "".join(
-        form.format(meta.host(job, pod, install.cluster_domain), job.slots_per_worker)
-        for pod in _pods(job)
-    )
+def transport(job: MPIJob) -> str:
+    """Name how the agent reaches a host: kubectl, ssh, or image-ssh."""
+    if job.remote_shell is RemoteShell.KUBECTL_EXEC:
+        return "kubectl"
+    return "ssh" if hosts.own_ssh(job) else "image-ssh"
 
 
-def discover_hosts(job: MPIJob, install: Install, running: Sequence[str]) -> str:
-    """Write Horovod's script: hosts in numeric order, with slots over exec as in v1."""
-    slots = (
-        f":{job.slots_per_worker}"
-        if job.remote_shell is RemoteShell.KUBECTL_EXEC
-        else ""
-    )
-    alive = {*running, f"{job.name}-launcher"}
+def run_mount(job: MPIJob) -> str:
+    """Say where our scripts keep their own files while a Pod lives."""
+    kubectl = job.remote_shell is RemoteShell.KUBECTL_EXEC
+    return names.KUBECTL_MOUNT if kubectl else RUN_MOUNT
+
+
+def _script(job: MPIJob, body: str) -> str:
+    """Put a job's settings before a script; paths come from $0 and the environment."""
+    hydra = job.mpi_implementation is not MPIImplementation.OPEN_MPI
     lines = [
-        f"echo {meta.host(job, pod, install.cluster_domain)}{slots}\n"
-        for pod in _pods(job)
-        if not job.elastic or pod in alive
+        "#!/bin/sh",
+        f"transport={transport(job)}",
+        f"launcher={hosts.launcher_host(job)}",
+        f"container={shlex.quote(_container(job))}",
+        f"default_run={run_mount(job)}",
+        f"hydra={'yes' if hydra else 'no'}",
+        f"batch={BATCHES[job.remote_shell]}",
     ]
-    return "#!/bin/sh\n" + "".join(lines)
+    if body is AGENT and job.remote_shell is RemoteShell.KUBECTL_EXEC:
+        lines.append(f"remote='{REMOTE}'")
+    return "\n".join(lines) + body
 
 
-def _pods(job: MPIJob) -> list[str]:
-    first = [f"{job.name}-launcher"] if job.run_launcher_as_worker else []
-    return first + [names.worker(job.name, i) for i in range(job.worker_replicas)]
-
-
-def _kubexec(job: MPIJob) -> dict[str, str]:
-    container = f"-c {job.main_container} " if job.main_container else ""
-    script = scripts.fill(
-        scripts.KUBEXEC, mount=names.KUBECTL_MOUNT, container=container
-    )
-    return {environment.AGENTS[RemoteShell.KUBECTL_EXEC]: script}
+def _container(job: MPIJob) -> str:
+    """Name the container to exec into: a sidecar may come first in a worker."""
+    if job.main_container or job.worker is None:
+        return job.main_container
+    return text(hosts.main_container(job.worker.template), "name")

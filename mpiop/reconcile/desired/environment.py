@@ -1,120 +1,141 @@
-"""Environment variables that make each MPI implementation find hosts and our agent.
+"""The environment that makes each MPI find its hosts and our remote-start agent.
 
-Each name is there for a fact of design section 6; Open MPI 4 reads the ORTE names,
-Open MPI 5 the PRTE ones.
+A name that the user has set is never set again.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from mpiop.reconcile import names
-from mpiop.reconcile.mpijob import MPIImplementation, MPIJob, RemoteShell
+from mpiop.reconcile.desired import hosts
+from mpiop.reconcile.fields import whole_number
+from mpiop.reconcile.mpijob import Json, MPIImplementation, MPIJob, RemoteShell
+from mpiop.reconcile.views import dig, items, text
 
-AGENTS: Final = {RemoteShell.SSH: "ssh.sh", RemoteShell.KUBECTL_EXEC: "kubexec.sh"}
+AGENT: Final = f"{names.CONFIG_MOUNT}/agent.sh"
 HOSTFILE: Final = f"{names.CONFIG_MOUNT}/hostfile"
-_BINDING: Final = (
+SSH_ARGS: Final = "-o ConnectionAttempts=10"
+TERMINATION_LOG: Final = "/dev/termination-log"
+BINDING: Final = (
     "OMPI_MCA_hwloc_base_binding_policy",
     "PRTE_MCA_hwloc_default_binding_policy",
 )
+Env = dict[str, str]
 
 
-def agent(job: MPIJob) -> str:
-    """Give the path of the remote-start agent."""
-    return f"{names.CONFIG_MOUNT}/{AGENTS[job.remote_shell]}"
-
-
-def launcher(job: MPIJob) -> dict[str, str]:
-    """Give the variables of the launcher's main container."""
-    implementation = _IMPLEMENTATIONS[job.mpi_implementation]
-    found = {"K_MPI_JOB_ROLE": names.LAUNCHER, **implementation(job)}
-    if not job.run_launcher_as_worker and not _has_gpu(job):
+def launcher(job: MPIJob, run: str) -> list[Json]:
+    """Give all that is set in the launcher's main container, in upstream's order."""
+    main = hosts.main_container(job.launcher.template)
+    match job.mpi_implementation:
+        case MPIImplementation.OPEN_MPI:
+            mpi = _open_mpi(job, main)
+        case MPIImplementation.INTEL:
+            mpi = _intel(job)
+        case MPIImplementation.MPICH:
+            mpi = _mpich(job)
+    found: Env = {"K_MPI_JOB_ROLE": names.LAUNCHER, **mpi}
+    if not job.run_launcher_as_worker and not _has_gpu(main):
         found |= {"NVIDIA_VISIBLE_DEVICES": "", "NVIDIA_DRIVER_CAPABILITIES": ""}
-    return found
+    record = text(main, "terminationMessagePath") or TERMINATION_LOG
+    found |= {"MPIOP_RUN": run, "MPIOP_RECORD": record}
+    return [*plain(found), pod_address()]
 
 
-def worker(job: MPIJob) -> dict[str, str]:
-    """Give the variables of a worker: Open MPI's tree start begins there, too."""
-    found = {"K_MPI_JOB_ROLE": names.WORKER}
+def worker(run: str) -> list[Json]:
+    """Give what is set in a worker's main container; `run` is empty without one."""
+    found: Env = {"K_MPI_JOB_ROLE": names.WORKER}
+    return list(plain(found | {"MPIOP_RUN": run} if run else found))
+
+
+def plain(values: Env) -> Iterable[Json]:
+    """Write names and values as a container has them."""
+    return ({"name": name, "value": value} for name, value in values.items())
+
+
+def pod_address() -> Json:
+    """Tell a container its Pod's address."""
+    return {
+        "name": "MPIOP_POD_IP",
+        "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}},
+    }
+
+
+def user_sets(container: Json) -> set[str]:
+    """Name what the user sets."""
+    return {text(entry, "name") for entry in items(container, "env")}
+
+
+def _open_mpi(job: MPIJob, main: Json) -> Env:
+    """Speak to Open MPI 4 (ORTE) and 5 (PRRTE); each ignores the other's names.
+
+    keep_fqdn_hostnames is ORTE's alone: with it PRRTE calls the launcher itself.
+    """
+    slots = str(job.slots_per_worker)
+    found: Env = {}
+    if job.remote_shell is RemoteShell.SSH:
+        found["OMPI_MCA_orte_keep_fqdn_hostnames"] = "true"
+    found |= {
+        "OMPI_MCA_orte_default_hostfile": HOSTFILE,
+        "PRTE_MCA_prte_default_hostfile": HOSTFILE,
+        "OMPI_MCA_plm_rsh_agent": AGENT,
+        "PRTE_MCA_plm_ssh_agent": AGENT,
+    }
     if job.remote_shell is RemoteShell.SSH:
         found |= {
-            "OMPI_MCA_plm_rsh_agent": agent(job),
-            "PRTE_MCA_plm_ssh_agent": agent(job),
-            "MPIOP_RECORD": "/dev/null",
+            "OMPI_MCA_plm_rsh_args": SSH_ARGS,
+            "PRTE_MCA_plm_ssh_args": SSH_ARGS,
         }
-    return found
-
-
-def _open_mpi(job: MPIJob) -> dict[str, str]:
-    found = {
-        "OMPI_MCA_orte_keep_fqdn_hostnames": "true",
-        "OMPI_MCA_orte_default_hostfile": HOSTFILE,
-        "OMPI_MCA_orte_set_default_slots": str(job.slots_per_worker),
-        "OMPI_MCA_plm_rsh_agent": agent(job),
-        "PRTE_MCA_prte_default_hostfile": HOSTFILE,
-        "PRTE_MCA_plm_ssh_agent": agent(job),
-    }
-    if job.remote_shell is RemoteShell.KUBECTL_EXEC:
-        # A worker has no right to exec into another: the launcher starts them all.
+    else:  # a worker may not exec into another
         found |= {
             "OMPI_MCA_plm_rsh_no_tree_spawn": "1",
             "PRTE_MCA_plm_ssh_no_tree_spawn": "1",
         }
-    if not _whole_cores(job) and not _sets_binding(job):
-        found |= dict.fromkeys(_BINDING, "none")
+    found |= {
+        "OMPI_MCA_orte_set_default_slots": slots,
+        "PRTE_MCA_prte_set_default_slots": slots,
+    }
+    if not whole_cores(job) and not user_sets(main) & set(BINDING):
+        found |= dict.fromkeys(BINDING, "none")
     return found
 
 
-def _intel(job: MPIJob) -> dict[str, str]:
+def _intel(job: MPIJob) -> Env:
+    found = {"I_MPI_HYDRA_HOST_FILE": HOSTFILE}
+    if job.remote_shell is RemoteShell.SSH:
+        found["I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS"] = SSH_ARGS
+    ssh = job.remote_shell is RemoteShell.SSH
     return {
-        "I_MPI_HYDRA_HOST_FILE": HOSTFILE,
+        **found,
         "I_MPI_PERHOST": str(job.slots_per_worker),
-        "I_MPI_HYDRA_BOOTSTRAP": "ssh",
-        "I_MPI_HYDRA_BOOTSTRAP_EXEC": agent(job),
+        "I_MPI_HYDRA_BOOTSTRAP": "ssh" if ssh else "rsh",
+        "I_MPI_HYDRA_BOOTSTRAP_EXEC": AGENT,
     }
 
 
-def _mpich(job: MPIJob) -> dict[str, str]:
-    return {
-        "HYDRA_HOST_FILE": HOSTFILE,
-        "HYDRA_LAUNCHER": "ssh",
-        "HYDRA_LAUNCHER_EXEC": agent(job),
-    }
+def _mpich(job: MPIJob) -> Env:
+    """Speak to Hydra; upstream's HYDRA_LAUNCH_EXTRA_ARGS is not what Hydra reads."""
+    found = {"HYDRA_HOST_FILE": HOSTFILE}
+    if job.remote_shell is RemoteShell.SSH:
+        found["HYDRA_LAUNCH_EXTRA_ARGS"] = SSH_ARGS
+        found["HYDRA_LAUNCHER_EXTRA_ARGS"] = SSH_ARGS
+    return {**found, "HYDRA_LAUNCHER": "ssh", "HYDRA_LAUNCHER_EXEC": AGENT}
 
 
-_IMPLEMENTATIONS: Final = {
-    MPIImplementation.OPEN_MPI: _open_mpi,
-    MPIImplementation.INTEL: _intel,
-    MPIImplementation.MPICH: _mpich,
-}
+def whole_cores(job: MPIJob) -> bool:
+    """Whether ranks have cores of their own: whole cpus, requests equal to limits.
+
+    Without them, binding would put the ranks of all Pods of a node on core 0.
+    """
+    template = job.worker.template if job.worker else job.launcher.template
+    main = hosts.main_container(template)
+    limit = dig(main, "resources", "limits", "cpu")
+    request = dig(main, "resources", "requests", "cpu")
+    cores = whole_number(limit)
+    same = request is None or whole_number(request) == cores
+    return cores is not None and cores > 0 and same
 
 
-def _containers(template: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from template.get("spec", {}).get("containers", ())
-
-
-def _has_gpu(job: MPIJob) -> bool:
-    """Whether the launcher asks for a GPU, and so takes part (upstream 4.2)."""
-    limits = [
-        name
-        for container in _containers(job.launcher.template)
-        for name in (container.get("resources") or {}).get("limits") or {}
-    ]
-    return any("gpu" in name for name in limits)
-
-
-def _whole_cores(job: MPIJob) -> bool:
-    """Whether a worker has cores of its own: integer cpu, requests equal limits."""
-    replica = job.worker or job.launcher
-    resources = next(_containers(replica.template)).get("resources") or {}
-    limit = (resources.get("limits") or {}).get("cpu")
-    request = (resources.get("requests") or {}).get("cpu", limit)
-    return limit is not None and str(limit).isdecimal() and str(request) == str(limit)
-
-
-def _sets_binding(job: MPIJob) -> bool:
-    names_set = {
-        entry.get("name")
-        for container in _containers(job.launcher.template)
-        for entry in container.get("env") or ()
-    }
-    return bool(names_set & set(_BINDING))
+def _has_gpu(container: Json) -> bool:
+    """Whether the launcher computes on a GPU itself (v1's GPU launcher)."""
+    limits = dig(container, "resources", "limits")
+    return any("gpu" in name for name in limits) if isinstance(limits, dict) else False

@@ -1,129 +1,144 @@
-"""A launcher Job: one attempt, one Pod, no retry of its own."""
+"""The launcher Job: one attempt, one launcher Pod at a time; only mpiop retries."""
 
-import copy
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from mpiop.reconcile import names
-from mpiop.reconcile.desired import access, environment, meta, ssh, template
-from mpiop.reconcile.desired.worker import mount_config
+from mpiop.reconcile.desired import access, environment, hosts, pod
+from mpiop.reconcile.desired.config_map import run_mount
+from mpiop.reconcile.desired.meta import metadata, pod_labels
 from mpiop.reconcile.mpijob import Install, Json, MPIJob, RemoteShell
+from mpiop.reconcile.views import dig, items, text
 
-KUBECTL_VOLUME: Final = "mpi-job-kubectl"
-WAIT_LOG: Final = "/dev/termination-log"
-# Kept from the main container: what the wait needs to start a process like mpirun.
-_LIKE_MAIN: Final = (
-    "image",
-    "imagePullPolicy",
-    "securityContext",
-    "resources",
-    "env",
-    "envFrom",
-    "volumeMounts",
-)
+WAIT_DISABLED: Final = "disabled"
+DELIVER: Final = 'cp "$(command -v kubectl)" "$TARGET_DIR/kubectl"'
+_SHARED: Final = ("image", "imagePullPolicy", "securityContext", "resources", "envFrom")
 _DIRECTIVES: Final = ("nodeSelector", "tolerations", "schedulingGates")
 
 
 def launcher_job(job: MPIJob, install: Install, attempt: int, *, suspend: bool) -> Json:
-    """Give the launcher Job of an attempt (design 4).
+    """Give the Job of an attempt.
 
-    Only the operator retries, so backoffLimit is 0 and the Pod never restarts; a
-    disruption fails the Job by a rule of its own, so that its condition tells which.
+    It neither retries nor expires nor deletes itself: attempts, clocks and clean-up
+    are the operator's, and the finished Job is the job's memory.
     """
-    labels = {names.ATTEMPT: str(attempt)}
-    disruption = {"type": "DisruptionTarget", "status": "True"}
-    rule = {"action": "FailJob", "onPodConditions": [disruption]}
+    number = {names.ATTEMPT: str(attempt)}
+    meta = metadata(job, names.launcher_job(job.name, attempt), **number)
+    disrupted = [{"type": "DisruptionTarget", "status": "True"}]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": meta.metadata(job, names.launcher_job(job.name, attempt), labels),
+        "metadata": {
+            **meta,
+            "labels": {**pod_labels(job, names.LAUNCHER), **_labels(meta)},
+        },
         "spec": {
             "backoffLimit": 0,
             "completions": 1,
             "parallelism": 1,
-            "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": [rule]},
             "suspend": suspend,
-            "template": _pod(job, install, labels),
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {
+                "rules": [{"action": "FailJob", "onPodConditions": disrupted}]
+            },
+            "template": _template(job, install, attempt),
         },
     }
 
 
 def scheduling_patch(job: MPIJob) -> Json:
-    """Carry today's scheduling directives into a suspended Job (upstream 5.5)."""
-    given: Any = job.launcher.template
-    metadata = given.get("metadata") or {}
-    spec = {
-        field: copy.deepcopy(given["spec"][field])
-        for field in _DIRECTIVES
-        if field in given["spec"]
+    """Give what resuming carries from today's template into the suspended Job."""
+    template = job.launcher.template
+    meta = {
+        key: found
+        for key in ("labels", "annotations")
+        if (found := dig(template, "metadata", key))
     }
-    carried = {
-        field: dict(metadata[field])
-        for field in ("labels", "annotations")
-        if metadata.get(field)
-    }
-    template_patch = {
-        **({"metadata": carried} if carried else {}),
-        **({"spec": spec} if spec else {}),
-    }
-    return {"spec": {"template": template_patch}} if template_patch else {}
+    spec = {key: dig(template, "spec", key) for key in _DIRECTIVES}
+    return {"spec": {"template": {"metadata": meta, "spec": spec}}}
 
 
-def _pod(job: MPIJob, install: Install, labels: Json) -> Json:
-    index = 0 if job.run_launcher_as_worker else None
-    pod_labels = meta.pod_labels(job, names.LAUNCHER, index)
-    pod = template.pod(
-        job.launcher.template, {**pod_labels, **{k: str(v) for k, v in labels.items()}}
+def _labels(meta: Json) -> dict[str, str]:
+    found = meta["labels"]
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _template(job: MPIJob, install: Install, attempt: int) -> Json:
+    template = job.launcher.template
+    labels = {**pod_labels(job, names.LAUNCHER), names.ATTEMPT: str(attempt)}
+    if job.run_launcher_as_worker:
+        labels[names.REPLICA_INDEX] = "0"
+    built = pod.build(
+        template,
+        labels,
+        {
+            "restartPolicy": "Never",
+            **pod.network(job, install, template, hosts.launcher_host(job)),
+        },
     )
-    template.join_network(pod, f"{job.name}-launcher", names.service(job.name))
-    pod.spec["restartPolicy"] = "Never"
-    record = pod.main.get("terminationMessagePath", template.DEFAULT_RECORD)
-    pod.environment({**environment.launcher(job), "MPIOP_RECORD": record})
-    pod.explain_failures()
-    mount_config(job, pod)
-    before: list[dict[str, Any]] = []
-    if job.remote_shell is RemoteShell.SSH:
-        ssh.mount_keys(job, pod)
-    else:
-        before.append(_delivery(job, install, pod))
-    if job.worker_replicas and job.annotations.get(names.WAIT) != "disabled":
-        before.append(_wait(pod))
-    pod.spec["initContainers"] = before + pod.spec.get("initContainers", [])
-    return pod.json()
+    kubectl = job.remote_shell is RemoteShell.KUBECTL_EXEC
+    additions = [] if kubectl else [pod.ssh_auth(job)]
+    additions += [pod.config(job), pod.scratch(job)]
+    env = environment.launcher(job, run_mount(job))
+    pod.extend(built, env, additions, pod.message_policy)
+    spec = built["spec"]
+    if kubectl:
+        spec["serviceAccountName"] = access.service_account_name(job)
+    own = tuple(_own_init(job, install, spec["containers"][0]))
+    first = [init for init in own if init["name"] == "kubectl-delivery"]
+    last = [init for init in own if init not in first]
+    spec["initContainers"] = [*first, *items(spec, "initContainers"), *last]
+    return built
 
 
-def _delivery(job: MPIJob, install: Install, pod: template.Pod) -> dict[str, Any]:
-    """Bring `kubectl` into the Pod, restricted as Pod Security asks."""
-    pod.spec["serviceAccountName"] = access.account_name(job)
-    mount = {"name": KUBECTL_VOLUME, "mountPath": names.KUBECTL_MOUNT}
-    pod.mount({"name": KUBECTL_VOLUME, "emptyDir": {}}, [mount])
+def _own_init(job: MPIJob, install: Install, main: Json) -> Iterator[Json]:
+    if job.remote_shell is RemoteShell.KUBECTL_EXEC:
+        yield _delivery(job, install, main)
+    disabled = job.annotations.get(names.WAIT) == WAIT_DISABLED
+    if job.worker_replicas and not disabled:
+        yield _wait(main)
+
+
+def _delivery(job: MPIJob, install: Install, main: Json) -> Json:
+    """Bring kubectl in; as who the main container runs as, without any privilege."""
+    user = {
+        key: found
+        for key in ("runAsUser", "runAsGroup", "runAsNonRoot")
+        if (found := dig(main, "securityContext", key)) is not None
+    }
     amounts = {"cpu": "100m", "memory": "128Mi"}
-    target = f"{names.KUBECTL_MOUNT}/kubectl"
-    copy_it = f'cp "$(command -v kubectl)" {target} && chmod 755 {target}'
     return {
         "name": "kubectl-delivery",
         "image": install.kubectl_image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["/bin/sh", "-c", copy_it],
-        "resources": {"limits": amounts, "requests": dict(amounts)},
-        "volumeMounts": [dict(mount)],
+        "command": ["/bin/sh", "-c", DELIVER],
+        "env": [
+            {"name": "TARGET_DIR", "value": names.KUBECTL_MOUNT},
+            {"name": "NAMESPACE", "value": job.namespace},
+        ],
+        "resources": {"limits": amounts, "requests": amounts},
         "securityContext": {
+            **user,
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        "volumeMounts": [pod.scratch(job).mount],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
 
-def _wait(pod: template.Pod) -> dict[str, Any]:
-    """Wait until a process can be started in every worker, by starting one."""
-    like: dict[str, Any] = {
-        field: copy.deepcopy(pod.main[field])
-        for field in _LIKE_MAIN
-        if field in pod.main
-    }
+def _wait(main: Json) -> Json:
+    """Make the remote start itself, as the main container would, until it works."""
+    shared = {key: main[key] for key in _SHARED if key in main}
+    path = text(main, "terminationMessagePath") or environment.TERMINATION_LOG
+    kept = [entry for entry in items(main, "env") if entry["name"] != "MPIOP_RECORD"]
     return {
         "name": "mpiop-wait",
-        **like,
+        **shared,
         "command": ["/bin/sh", f"{names.CONFIG_MOUNT}/wait.sh"],
+        "env": [*kept, {"name": "MPIOP_REPORT", "value": path}],
+        "volumeMounts": main["volumeMounts"],
+        "terminationMessagePath": path,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }

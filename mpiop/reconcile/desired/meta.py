@@ -1,13 +1,21 @@
-"""Metadata of children: names, labels of every generation, the owner."""
-
-from collections.abc import Mapping
+"""Metadata that every child has: name, labels of both generations, the owner."""
 
 from mpiop.reconcile import names
-from mpiop.reconcile.mpijob import MPIJob, RemoteShell
+from mpiop.reconcile.mpijob import Json, MPIJob
 
 
-def owner(job: MPIJob) -> dict[str, object]:
-    """Reference the MPIJob as controller; always by the stored version."""
+def metadata(job: MPIJob, name: str, **labels: str) -> dict[str, object]:
+    """Give the metadata of a child that is neither Pod nor launcher Job."""
+    return {
+        "name": name,
+        "namespace": job.namespace,
+        "labels": {names.APP: job.name, **identity(job), **labels},
+        "ownerReferences": [owner(job)],
+    }
+
+
+def owner(job: MPIJob) -> Json:
+    """Give the controller reference; always of the stored version."""
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
@@ -18,47 +26,24 @@ def owner(job: MPIJob) -> dict[str, object]:
     }
 
 
-def labels(job: MPIJob) -> dict[str, str]:
-    """Label any child: upstream's `app` and our uid."""
-    return {names.APP: job.name, names.JOB_UID: job.uid}
+def identity(job: MPIJob) -> dict[str, str]:
+    """Label a child as this very job's, not as an older one's of the same name."""
+    return {names.JOB_UID: job.uid}
 
 
 def selector(job: MPIJob) -> dict[str, str]:
-    """Select launcher and workers, as Kueue does."""
+    """Select launcher and workers, as upstream's Service does."""
     return {names.OPERATOR_NAME: names.OPERATOR, names.JOB_NAME: job.name}
 
 
-def pod_labels(job: MPIJob, role: str, replica_index: int | None) -> dict[str, str]:
-    """Label a launcher or worker Pod for users of both upstream generations."""
-    found = {
-        **labels(job),
+def pod_labels(job: MPIJob, role: str) -> dict[str, str]:
+    """Label a Pod of a role in the way of both upstream generations."""
+    return {
         **selector(job),
         names.JOB_ROLE: role,
         names.REPLICA_TYPE: role,
         names.V1_GROUP_NAME: names.GROUP,
         names.V1_JOB_NAME: job.name,
         names.V1_JOB_ROLE: role,
+        **identity(job),
     }
-    if replica_index is not None:
-        found[names.REPLICA_INDEX] = found[names.V1_REPLICA_INDEX] = str(replica_index)
-    return found
-
-
-def metadata(
-    job: MPIJob, name: str, extra: Mapping[str, str] | None = None
-) -> dict[str, object]:
-    """Give the metadata of an own child."""
-    return {
-        "name": name,
-        "namespace": job.namespace,
-        "labels": {**labels(job), **(extra or {})},
-        "ownerReferences": [owner(job)],
-    }
-
-
-def host(job: MPIJob, pod: str, cluster_domain: str) -> str:
-    """Name a Pod as the hostfile does: by DNS over ssh, by its name over exec."""
-    if job.remote_shell is RemoteShell.KUBECTL_EXEC:
-        return pod
-    name = f"{pod}.{names.service(job.name)}.{job.namespace}.svc"
-    return f"{name}.{cluster_domain}" if cluster_domain else name

@@ -1,16 +1,16 @@
-"""The ssh Secret without its keys: making them is the executor's, and random."""
+"""The ssh Secret without its data: keys are random, so the executor makes them."""
 
 from mpiop.reconcile import names
-from mpiop.reconcile.desired import meta
+from mpiop.reconcile.desired.meta import metadata
 from mpiop.reconcile.mpijob import Json, MPIJob
 
 
 def ssh_secret(job: MPIJob) -> Json:
-    """Give the Secret; immutable, and named after the uid so that a name is ours."""
+    """Give the Secret; it is never read nor changed, so it is immutable."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": meta.metadata(job, names.ssh_secret(job.name, job.uid)),
         "type": "kubernetes.io/ssh-auth",
         "immutable": True,
+        "metadata": metadata(job, names.ssh_secret(job.name, job.uid)),
     }

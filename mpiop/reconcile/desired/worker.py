@@ -1,82 +1,84 @@
-"""A worker Pod: the user's template, a stable name, and one way in."""
+"""A worker Pod: the user's template, made reachable for the launcher."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Final
 
 from mpiop.reconcile import names
-from mpiop.reconcile.desired import environment, meta, scripts, ssh, template
-from mpiop.reconcile.mpijob import Install, Json, MPIJob, RemoteShell
+from mpiop.reconcile.desired import environment, hosts, pod
+from mpiop.reconcile.desired.config_map import run_mount
+from mpiop.reconcile.desired.meta import owner, pod_labels
+from mpiop.reconcile.desired.scripts.ssh import PORT
+from mpiop.reconcile.mpijob import Install, Json, MPIJob, RemoteShell, ReplicaSpec
 
-CONFIG_VOLUME = "mpi-job-config"
-EXECUTABLE, READABLE = 0o555, 0o444
+# Ends at once when asked to, which `sleep` as process 1 does not.
+IDLE: Final = 'trap "exit 0" TERM INT; while :; do sleep 86400 & wait $!; done'
 
 
 def worker(job: MPIJob, install: Install, index: int) -> Json:
-    """Give worker number `index`.
+    """Give worker Pod `index`.
 
-    A worker without a command waits: in our sshd, or idle where processes come by
-    exec. Its readiness is the ssh port's where sshd is ours.
+    Raises:
+        ValueError: the job has no Worker section (a bug of the caller).
     """
-    assert job.worker is not None  # noqa: S101 - only called for workers that exist
-    replica = index + 1 if job.run_launcher_as_worker else index
+    if job.worker is None:
+        raise ValueError("a job without a Worker section has no workers")
+    name = names.worker(job.name, index)
+    shifted = index + int(job.run_launcher_as_worker)
     labels = {
-        **meta.pod_labels(job, names.WORKER, replica),
+        **pod_labels(job, names.WORKER),
+        names.REPLICA_INDEX: str(shifted),
+        names.V1_REPLICA_INDEX: str(shifted),
         names.INDEX: str(index),
     }
-    name = names.worker(job.name, index)
-    pod = template.pod(job.worker.template, labels)
-    template.join_network(pod, name, names.service(job.name))
-    _search(job, install, pod.spec)
-    policy = job.worker.restart_policy
-    pod.spec["restartPolicy"] = "Never" if policy == "ExitCode" else policy
-    pod.environment(environment.worker(job))
-    pod.explain_failures()
-    idle = not template.has_command(job.worker.template)
-    mount_config(job, pod)
-    if job.remote_shell is RemoteShell.SSH:
-        ssh.mount_keys(job, pod)
-        if idle:
-            ssh.serve(pod)
-    elif idle:
-        pod.main["command"] = list(scripts.IDLE)
-    body = pod.json()
+    built = pod.build(
+        job.worker.template,
+        labels,
+        {
+            "restartPolicy": _restart_policy(job.worker),
+            **pod.network(job, install, job.worker.template, name),
+        },
+    )
+    own = hosts.own_ssh(job)
+    run = run_mount(job) if own else ""
+    pod.extend(
+        built,
+        environment.worker(run),
+        _additions(job, own=own),
+        lambda main: _change(job, main),
+    )
+    meta = {"name": name, "namespace": job.namespace, **built["metadata"]}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            **body["metadata"],
-            "name": name,
-            "namespace": job.namespace,
-            "ownerReferences": [meta.owner(job)],
-        },
-        "spec": body["spec"],
+        "metadata": {**meta, "ownerReferences": [owner(job)]},
+        "spec": built["spec"],
     }
 
 
-def mount_config(job: MPIJob, pod: template.Pod) -> None:
-    """Mount the ConfigMap at /etc/mpi, scripts executable."""
-    agent = environment.AGENTS[job.remote_shell]
-    keys = ["hostfile", "discover_hosts.sh", "wait.sh", agent]
-    if job.remote_shell is RemoteShell.SSH and ssh.ours(job):
-        keys += ["sshd.sh", "remote.sh", "sshd_config", "ssh_config"]
-    items = [
-        {
-            "key": key,
-            "path": key,
-            "mode": EXECUTABLE if key.endswith(".sh") else READABLE,
-        }
-        for key in keys
-    ]
-    config = {"name": names.config_map(job.name), "items": items}
-    pod.mount(
-        {"name": CONFIG_VOLUME, "configMap": config},
-        [{"name": CONFIG_VOLUME, "mountPath": names.CONFIG_MOUNT}],
-    )
+def _restart_policy(worker: ReplicaSpec) -> str:
+    return "Never" if worker.restart_policy == "ExitCode" else worker.restart_policy
 
 
-def _search(job: MPIJob, install: Install, spec: dict[str, Any]) -> None:
-    """Let a worker resolve the launcher's short name: Hydra's proxies call it."""
-    domain = install.cluster_domain or "cluster.local"
-    search = f"{names.service(job.name)}.{job.namespace}.svc.{domain}"
-    searches = spec.setdefault("dnsConfig", {}).setdefault("searches", [])
-    if search not in searches:
-        searches.append(search)
+def _additions(job: MPIJob, *, own: bool) -> list[pod.Addition]:
+    """Mount keys and agent: above 64 hosts workers start workers, over ssh."""
+    config = pod.config(job, sshd=True)
+    if job.remote_shell is RemoteShell.KUBECTL_EXEC:
+        return [config]
+    if not own:
+        return [pod.ssh_auth(job), config]
+    privsep = pod.Addition({"name": pod.SSHD, "emptyDir": {}}, "/run/sshd")
+    return [pod.ssh_auth(job), config, pod.scratch(job), privsep]
+
+
+def _change(job: MPIJob, main: Json) -> Mapping[str, object]:
+    """Give a container without a command ours, and a probe of it."""
+    found: dict[str, object] = {**pod.message_policy(main)}
+    if hosts.has_command(job):
+        return found
+    if job.remote_shell is RemoteShell.KUBECTL_EXEC:
+        return {**found, "command": ["/bin/sh", "-c", IDLE], "args": []}
+    found["command"] = ["/bin/sh", f"{names.CONFIG_MOUNT}/sshd.sh"]
+    if not main.get("readinessProbe"):
+        probe = {"tcpSocket": {"port": PORT}, "periodSeconds": 2}
+        found["readinessProbe"] = probe
+    return found
