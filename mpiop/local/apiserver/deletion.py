@@ -15,6 +15,7 @@ _POLICY_FINALIZERS: Final = {"Foreground": "foregroundDeletion", "Orphan": "orph
 _POLICIES: Final = frozenset({"Background", *_POLICY_FINALIZERS})
 _RETURNED: Final = frozenset({("", "pods"), ("", "serviceaccounts"), ("", "services")})
 """Kinds whose deletion answers with the object instead of a Status."""
+_LONGEST_GRACE: Final = 2**31 - 1
 _DONE: Final = frozenset({"Succeeded", "Failed"})
 
 
@@ -49,16 +50,21 @@ def options_from(body: dict[str, Any], call: Call) -> DeleteOptions:
     if policy is not None and policy not in tuple(_POLICIES):
         raise bad_request(f'propagationPolicy: Unsupported value: "{policy}"')
     preconditions = part(body, "preconditions")
+    dry_run = body.get("dryRun") or []
+    if dry_run not in ([], ["All"]):
+        raise bad_request(f"dryRun: Unsupported value: {dry_run}")
     try:
         grace = None if grace is None else int(grace)
     except (TypeError, ValueError) as error:
         raise bad_request(f"gracePeriodSeconds: {error}") from error
+    if grace is not None and abs(grace) > _LONGEST_GRACE:
+        raise bad_request(f"gracePeriodSeconds: {grace} is out of range")
     return DeleteOptions(
         grace,
         policy,
         preconditions.get("uid"),
         preconditions.get("resourceVersion"),
-        call.dry_run or "All" in (body.get("dryRun") or ()),
+        call.dry_run or bool(dry_run),
     )
 
 

@@ -41,7 +41,11 @@ def needs_version(call: Call) -> bool:
 
 
 def new_metadata(backend: Backend, call: Call, obj: Object) -> None:
-    """Give a new object its name, identity and birthday."""
+    """Give a new object its name, identity and birthday.
+
+    Raises:
+        StatusError: 422, it is to have no name; 500, it claims a resourceVersion.
+    """
     meta = obj.setdefault("metadata", {})
     if meta.get("resourceVersion"):
         message = "resourceVersion should not be set on objects to be created"
@@ -50,6 +54,10 @@ def new_metadata(backend: Backend, call: Call, obj: Object) -> None:
         meta.pop(field, None)
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = meta["generateName"][:_PREFIX_LENGTH] + backend.suffix()
+    if not meta.get("name"):
+        message = "Required value: name or generateName is required"
+        error = FieldError("metadata.name", "FieldValueRequired", message)
+        raise invalid(call.resource, "", [error])
     if call.namespace:
         meta["namespace"] = call.namespace
     meta["uid"] = backend.uid()
