@@ -2,25 +2,15 @@
 
 import asyncio
 import json
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
-import attrs
 import pytest
 
-from mpiop.local.apiserver.http import HttpServer
-from mpiop.local.apiserver.pki import Pki, kubeconfig
-from mpiop.local.apiserver.server import ApiServer
+from tests.e2e.kubectl import DEADLINE, Kubectl, serve
 
-DEADLINE = 60
 TOY = """
 apiVersion: toys.test/v1
 kind: Toy
@@ -61,78 +51,12 @@ spec:
 """
 
 
-@attrs.frozen
-class Kubectl:
-    """Runs kubectl with a configuration and a namespace of the test's own."""
-
-    folder: Path
-    namespace: str = "default"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        config = str(self.folder / "kubeconfig")
-        return {**os.environ, "KUBECONFIG": config, "HOME": str(self.folder)}
-
-    def command(self, *arguments: str) -> list[str]:
-        program = Path(sys.executable).parent / "kubectl"
-        return [str(program), "--namespace", self.namespace, *arguments]
-
-    def run(self, *arguments: str, stdin: str = "", **env: str) -> tuple[str, str]:
-        """Give output and errors of a kubectl that must succeed."""
-        done = self.outcome(*arguments, stdin=stdin, **env)
-        assert done.returncode == 0, done
-        return done.stdout, done.stderr
-
-    def fail(self, *arguments: str, stdin: str = "") -> str:
-        """Give the errors of a kubectl that must fail."""
-        done = self.outcome(*arguments, stdin=stdin)
-        assert done.returncode != 0, done
-        return done.stderr
-
-    def outcome(
-        self, *arguments: str, stdin: str, **env: str
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            input=stdin,
-            env={**self.environment, **env},
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*arguments),
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-
-async def _serve(folder: Path, up: threading.Event, down: threading.Event) -> None:
-    server = ApiServer(clock=lambda: datetime.now(UTC), uid=lambda: str(uuid.uuid4()))
-    pki = Pki.create([])
-    http = HttpServer(server, pki=pki, kubelet=folder / "kubelet.sock")
-    listener = socket.create_server(("127.0.0.1", 0))
-    await http.start(tls=[listener], unix=folder / "api.sock")
-    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-    (folder / "kubeconfig").write_text(kubeconfig(url, pki))
-    up.set()
-    try:
-        await asyncio.to_thread(down.wait)
-    finally:
-        await http.stop()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A server's folder: its kubeconfig, and kubectl's home."""
     path = tmp_path_factory.mktemp("api")
     up, down = threading.Event(), threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(path, up, down)))
+    thread = threading.Thread(target=lambda: asyncio.run(serve(path, up, down)))
     thread.start()
     try:
         assert up.wait(DEADLINE)
