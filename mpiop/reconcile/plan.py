@@ -138,14 +138,18 @@ def _job(manifest: Json, before: Recorded) -> tuple[MPIJob, str]:
 
 
 def _looks(facts: Facts) -> tuple[Look, ...]:
-    """Ask for what no watch shows: a failed launcher's log, a Podless Job's Events."""
+    """Ask for what no watch shows: a failed launcher's log, Events about a start."""
     if facts.finished:
         return ()
     log = attempts.wanted_log(facts)
     looks: list[Look] = [] if log is None else [log]
     job = facts.launcher_job
+    silent = None if facts.job.run_policy.suspend else startup.silent(facts)
     if job is not None and startup.has_no_pod(facts):
         looks.append(LookEvents(Ref("Job", facts.job.namespace, job.name), job.uid))
+    elif silent is not None and not facts.launcher_started:
+        ref = Ref("Pod", facts.job.namespace, silent.name)
+        looks.append(LookEvents(ref, silent.uid))
     return tuple(looks)
 
 
@@ -196,7 +200,7 @@ def _requeue(facts: Facts, phase: Phase, later: float | None) -> float | None:
     if facts.recorded.missing is not None:
         age = facts.since(facts.recorded.missing.since)
         waits.append(worker_loss.GRACE_SECONDS - age)
-    if startup.has_no_pod(facts):
+    if startup.has_no_pod(facts) or startup.silent(facts):
         waits.append(LOOK_AGAIN_SECONDS)
     return min((wait for wait in waits if wait is not None and wait > 0), default=None)
 

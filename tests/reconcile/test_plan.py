@@ -431,6 +431,17 @@ def test_a_launcher_job_without_a_pod_shows_the_reason() -> None:
     assert "last line" in status_of(actions)["message"]
 
 
+def test_a_worker_that_waits_without_a_word_shows_its_events() -> None:
+    """A mount that fails is told by Events only; the status repeats them."""
+    mute = worker(1, ready=False, phase="Pending", containerStatuses=[])
+    seen = snapshot(mpijob(2, status={"startTime": at(-60)}), *base(), worker(0), mute)
+
+    actions = step(seen)
+
+    assert status_of(actions)["reason"] == "Waiting"
+    assert "last line" in status_of(actions)["message"]
+
+
 def test_scaling_down_under_a_running_launcher_costs_no_attempt() -> None:
     """The identity shrinks first, in the same plan the surplus worker goes."""
     job = running()

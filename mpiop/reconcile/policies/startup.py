@@ -10,6 +10,7 @@ from mpiop.reconcile.causes import trouble
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import LauncherCreationPolicy
 from mpiop.reconcile.policies import retry
+from mpiop.reconcile.views import PodView
 
 UNREACHABLE_SECONDS: Final = 300.0
 NO_POD_SECONDS: Final = 10.0
@@ -59,6 +60,17 @@ def has_no_pod(facts: Facts) -> bool:
         return False
     begin = max(filter(None, (job.created, facts.recorded.start_time)), default=None)
     return facts.since(begin) >= NO_POD_SECONDS
+
+
+def silent(facts: Facts) -> PodView | None:
+    """Find a worker that has a node, does not start and says no reason (a mount)."""
+    for index in range(facts.job.worker_replicas):
+        pod = facts.workers.get(index)
+        if pod is None or pod.started or pod.terminal or not pod.node:
+            continue
+        if not trouble(pod) and facts.since(pod.created) >= BLOCKED_SECONDS:
+            return pod
+    return None
 
 
 def lost_node(facts: Facts) -> str:
