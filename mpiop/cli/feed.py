@@ -19,7 +19,7 @@ from mpiop.k8s.transport import Call, Reply, Stream, Transport
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.views import text
+from mpiop.reconcile.reading import text
 
 _SILENCE: Final = 3600.0  # seconds; the server is on this machine
 _RETRY: Final = 0.1

@@ -6,7 +6,7 @@ from pathlib import Path
 from mpiop.cli.bundle import deploy
 from mpiop.cli.failure import BadInput
 from mpiop.reconcile.mpijob import Json, MPIJob
-from mpiop.reconcile.views import items, text
+from mpiop.reconcile.reading import items, text
 
 
 def repository(image: str) -> str:

@@ -9,7 +9,7 @@ import yaml
 from mpiop.cli.failure import BadInput, bad_fields
 from mpiop.reconcile.mpijob import Json, MPIJob
 from mpiop.reconcile.parse import parse
-from mpiop.reconcile.views import text
+from mpiop.reconcile.reading import text
 
 DEFAULT_NAMESPACE: Final = "default"
 

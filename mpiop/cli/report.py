@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from mpiop.cli.story import Story
 from mpiop.cli.timeline import Activity
-from mpiop.reconcile.views import dig, text
+from mpiop.reconcile.reading import dig, text
 
 _EACH: Final = 16  # up to so many ranks have a line each
 

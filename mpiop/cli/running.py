@@ -29,7 +29,7 @@ from mpiop.k8s.settings import Settings
 from mpiop.local.cluster import Cluster, Options, PortInUse
 from mpiop.local.kubelet.launch import NodeError
 from mpiop.reconcile.mpijob import MPIJob, RemoteShell
-from mpiop.reconcile.views import items, text
+from mpiop.reconcile.reading import items, text
 
 _SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -12,7 +12,8 @@ from mpiop.cli.timeline import Activity, Timeline, activity
 from mpiop.reconcile import names
 from mpiop.reconcile.attempts import remote_starts
 from mpiop.reconcile.mpijob import Json, MPIJob
-from mpiop.reconcile.views import PodView, dig, integer, pod_view, text
+from mpiop.reconcile.reading import dig, integer, text
+from mpiop.reconcile.views import PodView, pod_view
 from mpiop.states import VERDICTS, Phase
 
 _SLOTS: Final = re.compile(r"(?:^|\s)(?:-np|--np|-n)[\s=]+(\d+)(?=\s|$)")

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mpiop.cli.story import Story
-from mpiop.reconcile.views import PodView, text
+from mpiop.reconcile.reading import text
+from mpiop.reconcile.views import PodView
 
 _MOST_PODS = 20
 _PER_SECOND = 8

@@ -15,7 +15,7 @@ from mpiop.cli.story import Story
 from mpiop.cli.view import View
 from mpiop.k8s.errors import Invalid
 from mpiop.reconcile.mpijob import FieldError, Json
-from mpiop.reconcile.views import items, text
+from mpiop.reconcile.reading import items, text
 
 _TICK_SECONDS: Final = 0.05
 _SHARE: Final = 10  # looking at processes takes at most a tenth of the time

@@ -18,7 +18,7 @@ from mpiop.k8s.transport import Call, Method, Reply, Stream, Transport
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName, Ref
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.views import items, text
+from mpiop.reconcile.reading import items, text
 
 MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"

@@ -20,8 +20,9 @@ from mpiop.k8s.subject import Subject
 from mpiop.k8s.workqueue import WorkQueue
 from mpiop.reconcile.actions import Plan
 from mpiop.reconcile.mpijob import Install, Json
+from mpiop.reconcile.reading import text
 from mpiop.reconcile.snapshot import Snapshot
-from mpiop.reconcile.views import ChildView, JobView, PodView, text
+from mpiop.reconcile.views import ChildView, JobView, PodView
 
 THROTTLED_SECONDS = 1.0
 

@@ -25,7 +25,7 @@ import orjson
 
 from mpiop.k8s.transport import Reply
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.views import dig, integer, items, text
+from mpiop.reconcile.reading import dig, integer, items, text
 
 
 @attrs.define(eq=False)

@@ -36,8 +36,8 @@ from mpiop.reconcile.actions import (
     Ref,
 )
 from mpiop.reconcile.mpijob import Json
+from mpiop.reconcile.reading import dig, integer
 from mpiop.reconcile.snapshot import Finding, FindingKind
-from mpiop.reconcile.views import dig, integer
 
 Result = ApiError | Finding | None
 Spawn = Callable[[Sequence[Callable[[], Result]]], Sequence[Result]]

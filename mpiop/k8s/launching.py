@@ -9,7 +9,7 @@ from mpiop.k8s.subject import Subject
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import CreateLauncher, Ref
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.views import dig, integer, text
+from mpiop.reconcile.reading import dig, integer, text
 
 
 def check(api: Api, job: Subject, action: CreateLauncher) -> None:

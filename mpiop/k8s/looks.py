@@ -6,7 +6,7 @@ from mpiop.k8s.api import Api
 from mpiop.k8s.errors import ApiError
 from mpiop.reconcile.actions import Look, LookEvents, LookLog
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.views import text
+from mpiop.reconcile.reading import text
 
 
 def answers(

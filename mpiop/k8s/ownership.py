@@ -8,7 +8,7 @@ from mpiop.k8s.subject import Subject
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import Ref
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.views import dig, items, text
+from mpiop.reconcile.reading import dig, items, text
 
 
 class Owner(StrEnum):

@@ -25,7 +25,7 @@ from mpiop.k8s.store import BLIND, Entry, Key, Store, entry, version
 from mpiop.k8s.transport import Stream
 from mpiop.reconcile.actions import KindName
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.views import text
+from mpiop.reconcile.reading import text
 
 PAGE: Final = 500
 WATCH_SECONDS: Final = 300

@@ -6,8 +6,8 @@ from mpiop.k8s.errors import Forbidden, Invalid, NotFound
 from mpiop.k8s.ownership import Owner, explain
 from mpiop.k8s.subject import Subject
 from mpiop.reconcile.actions import Ref
+from mpiop.reconcile.reading import text
 from mpiop.reconcile.snapshot import Finding, FindingKind
-from mpiop.reconcile.views import text
 
 
 def judged(

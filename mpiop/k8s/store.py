@@ -15,6 +15,7 @@ from mpiop.k8s.kinds import WATCHED
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName
 from mpiop.reconcile.mpijob import Json
+from mpiop.reconcile.reading import text
 from mpiop.reconcile.views import (
     ChildView,
     JobView,
@@ -22,7 +23,6 @@ from mpiop.reconcile.views import (
     child_view,
     job_view,
     pod_view,
-    text,
 )
 
 REMEMBERED_DELETIONS: Final = 2000

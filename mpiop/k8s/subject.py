@@ -4,7 +4,7 @@ import attrs
 
 from mpiop.k8s.store import Key
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.views import integer, text
+from mpiop.reconcile.reading import integer, text
 
 
 @attrs.frozen

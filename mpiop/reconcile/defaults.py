@@ -12,7 +12,7 @@ import attrs
 
 from mpiop.reconcile import names
 from mpiop.reconcile.mpijob import Json, RemoteShell, WorkerFailurePolicy
-from mpiop.reconcile.views import dig, parse_time, text
+from mpiop.reconcile.reading import dig, parse_time, text
 
 SSH_AUTH_MOUNT_PATH: Final = "/root/.ssh"
 DISCOVERY: Final = ("discover_hosts.sh", "--host-discovery-script")

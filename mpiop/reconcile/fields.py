@@ -14,7 +14,7 @@ from typing import Final, TypeVar, cast
 import attrs
 
 from mpiop.reconcile.mpijob import FieldError, Json
-from mpiop.reconcile.views import parse_time
+from mpiop.reconcile.reading import parse_time
 
 Choice = TypeVar("Choice", bound=StrEnum)
 SHOWN: Final = 60

@@ -33,9 +33,9 @@ from mpiop.reconcile.policies import (
     ttl,
     worker_loss,
 )
+from mpiop.reconcile.reading import dig, text
 from mpiop.reconcile.recorded import Condition, Recorded
 from mpiop.reconcile.snapshot import Snapshot
-from mpiop.reconcile.views import dig, text
 from mpiop.states import VERDICTS, Observation, Phase, Verdict, advance
 
 MANAGED_BY_US = "kubeflow.org/mpi-operator"

@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from mpiop.reconcile.mpijob import Json, RemoteShell
-from mpiop.reconcile.views import dig, integer, items, parse_time, text
+from mpiop.reconcile.reading import dig, integer, items, parse_time, text
 
 Truth = Literal["True", "False", "Unknown"]
 

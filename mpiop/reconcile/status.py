@@ -14,9 +14,9 @@ from mpiop.reconcile.causes import trouble
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.policies import startup
+from mpiop.reconcile.reading import dig, integer, parse_time
 from mpiop.reconcile.recorded import timestamp
 from mpiop.reconcile.snapshot import FindingKind
-from mpiop.reconcile.views import dig, integer, parse_time
 from mpiop.states import VERDICTS, Phase
 
 SLOW_SECONDS: Final = 10.0

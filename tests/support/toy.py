@@ -20,8 +20,8 @@ from mpiop.reconcile.actions import (
     Ref,
 )
 from mpiop.reconcile.mpijob import Json
+from mpiop.reconcile.reading import dig, integer, text
 from mpiop.reconcile.snapshot import FindingKind, Snapshot
-from mpiop.reconcile.views import dig, integer, text
 
 BLOCKING = {FindingKind.FOREIGN, FindingKind.TAKEN, FindingKind.DENIED}
 

@@ -3,7 +3,7 @@
 from mpiop.reconcile import names
 from mpiop.reconcile.desired.meta import metadata
 from mpiop.reconcile.mpijob import Json, MPIJob
-from mpiop.reconcile.views import text
+from mpiop.reconcile.reading import text
 
 RBAC: str = "rbac.authorization.k8s.io"
 

@@ -22,7 +22,7 @@ from mpiop.reconcile.mpijob import (
     MPIJob,
     RemoteShell,
 )
-from mpiop.reconcile.views import text
+from mpiop.reconcile.reading import text
 
 RUN_MOUNT: Final = "/opt/mpiop"
 # Each kubectl wants some 30 MB, of the launcher's memory limit.

@@ -10,7 +10,7 @@ from mpiop.reconcile import names
 from mpiop.reconcile.desired import hosts
 from mpiop.reconcile.fields import whole_number
 from mpiop.reconcile.mpijob import Json, MPIImplementation, MPIJob, RemoteShell
-from mpiop.reconcile.views import dig, items, text
+from mpiop.reconcile.reading import dig, items, text
 
 AGENT: Final = f"{names.CONFIG_MOUNT}/agent.sh"
 HOSTFILE: Final = f"{names.CONFIG_MOUNT}/hostfile"

@@ -11,7 +11,7 @@ from mpiop.reconcile.mpijob import (
     MPIJob,
     RemoteShell,
 )
-from mpiop.reconcile.views import items
+from mpiop.reconcile.reading import items
 
 CLUSTER_DOMAIN: Final = "cluster.local"
 

@@ -8,7 +8,7 @@ from mpiop.reconcile.desired import access, environment, hosts, pod
 from mpiop.reconcile.desired.config_map import run_mount
 from mpiop.reconcile.desired.meta import metadata, pod_labels
 from mpiop.reconcile.mpijob import Install, Json, MPIJob, RemoteShell
-from mpiop.reconcile.views import dig, items, text
+from mpiop.reconcile.reading import dig, items, text
 
 WAIT_DISABLED: Final = "disabled"
 DELIVER: Final = 'cp "$(command -v kubectl)" "$TARGET_DIR/kubectl"'

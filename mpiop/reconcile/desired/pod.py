@@ -10,7 +10,7 @@ from mpiop.reconcile.defaults import SSH_AUTH_MOUNT_PATH
 from mpiop.reconcile.desired import config_map, hosts
 from mpiop.reconcile.desired.environment import user_sets
 from mpiop.reconcile.mpijob import Install, Json, MPIJob, RemoteShell
-from mpiop.reconcile.views import dig, items, text
+from mpiop.reconcile.reading import dig, items, text
 
 Built = dict[str, Any]
 SSH_AUTH: Final = "ssh-auth"
