@@ -1,7 +1,11 @@
 """A cluster with a real node: API server and controllers on a thread, and processes."""
 
 import asyncio
+import os
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -10,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import attrs
@@ -83,11 +88,13 @@ class PodCluster:
         )
         host, _, _ = self.node.address.rpartition(":")
         pki = Pki.create([host])
-        text = kubeconfig(f"https://{self.node.address}", pki)
+        outside = socket.create_server(("127.0.0.1", 0))
+        url = f"https://127.0.0.1:{outside.getsockname()[1]}"
+        text = kubeconfig(url, pki)
         (self.folder / "kubeconfig").write_text(text, encoding="utf-8")
         http = HttpServer(self.server, pki=pki, kubelet=self.folder / "kubelet")
         listener = self.node.listener.dup()
-        await http.start(tls=[listener], unix=self.folder / "api")
+        await http.start(tls=[listener, outside], unix=self.folder / "api")
         controllers = Controllers(
             Client(self.server.handle),
             lambda: datetime.now(UTC),
@@ -102,11 +109,14 @@ class PodCluster:
     def call(self, method: str, path: str, body: Json | None = None) -> Any:  # noqa: ANN401
         """Send a request; return its body, None where there is no such object."""
 
+        place = urlsplit(path)
+
         async def handle() -> Response:
             answer = self.server.handle(
                 Request(
                     method=method,
-                    path=path,
+                    path=place.path,
+                    query=tuple(parse_qsl(place.query)),
                     headers={"content-type": "application/json"},
                     body=b"" if body is None else orjson.dumps(body),
                 )
@@ -146,6 +156,20 @@ class PodCluster:
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": full}
         self.call("POST", "/api/v1/namespaces/default/pods", body)
         return f"/api/v1/namespaces/default/pods/{name}"
+
+    def kubectl(self, *words: str, **more: Any) -> "subprocess.Popen[str]":  # noqa: ANN401
+        """Start kubectl, its streams as pipes unless told otherwise."""
+        program = Path(sys.executable).with_name("kubectl")
+        env = {**os.environ, "KUBECONFIG": str(self.folder / "kubeconfig")}
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        options = {"env": env, "text": True, **streams, **more}
+        return subprocess.Popen([str(program), *words], **options)
+
+    def run(self, *words: str, sent: str = "") -> tuple[int, str, str]:
+        """Run kubectl to its end; return exit code, output and errors."""
+        with self.kubectl(*words) as process:
+            out, err = process.communicate(sent, _DEADLINE)
+            return process.returncode, out, err
 
     def finished(self, path: str) -> Json:
         """Wait until a Pod has ended; return it."""
