@@ -70,8 +70,7 @@ class Container:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
                     await self._pre_stop()
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(child.pid, signal.SIGTERM)
+                    child.signal(signal.SIGTERM)
                     await asyncio.shield(child.exited)
         self.kill()
         await self.ended.wait()
@@ -89,7 +88,7 @@ class Container:
         Raises:
             StartError: it is not running, or the program cannot be started.
         """
-        if self._child is None or self._instance is None:
+        if self._child is None or self._instance is None or self._child.exited.done():
             raise StartError(f"container {self.manifest['name']} is not running")
         process = self._instance.joined(argv, stdio, terminal=terminal)
         return await start(process, self._around.settings.reaper)
@@ -161,7 +160,7 @@ class Container:
                 _START_FAILED, "StartError", str(error), began, now, identifier
             )
         self._child, self._instance = child, instance
-        instance.started(child.pid)
+        instance.started(child)
         self.state.now_running(began, identifier)
         if self._stopping.is_set():
             instance.kill()

@@ -39,8 +39,9 @@ def records(slices: Iterable[Json]) -> list[Record]:
             if endpoint.get("conditions", {}).get("ready") is False:
                 continue
             for address in endpoint.get("addresses", ()):
-                host = endpoint.get("hostname", "")
-                found.append(Record(address, host, service, metadata["namespace"]))
+                for host in {"", endpoint.get("hostname", "")}:
+                    record = Record(address, host, service, metadata["namespace"])
+                    found.append(record)
     return sorted(set(found), key=attrs.astuple)
 
 

@@ -1,10 +1,9 @@
 """Pods in namespaces: a network, a host name and a file system of their own."""
 
-import contextlib
-import os
 import shutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from mpiop.local.kubelet.network import GATEWAY, Attachment, Network
 from mpiop.local.kubelet.objects import Json, hostname
 from mpiop.local.kubelet.rootfs import Mount, RootPlan, enter
 from mpiop.local.kubelet.runtime import Launch
-from mpiop.local.kubelet.spawn import Process
+from mpiop.local.kubelet.spawn import Child, Process
 
 _HIDDEN: Final = ("/tmp", "/run")
 _STICKY: Final = 0o1777
@@ -104,8 +103,7 @@ class NamespacedInstance:
     def __init__(self, sandbox: NamespacedSandbox, launch: Launch) -> None:
         self._sandbox = sandbox
         self._launch = launch
-        self._pid = 0
-        self._handle: int | None = None
+        self._first: Child | None = None
         self._scratch = sandbox.scratch / launch.id
         self._cgroup: Cgroup | None = None
         image = (launch.image,) if launch.image else ()
@@ -136,34 +134,34 @@ class NamespacedInstance:
             no_new_privileges=self._unprivileged(),
         )
 
-    def started(self, pid: int) -> None:
+    def started(self, first: Child) -> None:
         """Take note of process 1."""
-        self._pid = pid
-        self._handle = os.pidfd_open(pid)  # a pid can be another's tomorrow
+        self._first = first
 
     def joined(
         self, argv: tuple[str, ...], stdio: tuple[int, int, int], *, terminal: bool
     ) -> Process:
         """Say how to start another process in it."""
+        assert self._first is not None
+        pid = self._first.pid
         return Process(
             argv=argv,
             env=self._env(),
             cwd=self._launch.cwd,
             stdio=stdio,
             terminal=terminal,
-            prepare=self._join,
+            prepare=partial(self._join, pid),
             user=self._user,
-            user_namespace_of=None if self._user.everyone else self._pid,
-            moment=ns.joined_pid_namespace(self._pid),
+            user_namespace_of=None if self._user.everyone else pid,
+            moment=ns.joined_pid_namespace(pid),
             capabilities=users.capabilities(self._launch.container),
             no_new_privileges=self._unprivileged(),
         )
 
     def kill(self) -> None:
         """End process 1; the kernel ends the others with it."""
-        if self._handle is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        if self._first is not None:
+            self._first.signal(signal.SIGKILL)
 
     def out_of_memory(self) -> bool:
         """Tell whether the memory limit ended a process."""
@@ -171,9 +169,6 @@ class NamespacedInstance:
 
     def close(self) -> None:
         """Clear up."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
         if self._cgroup is not None:
             self._cgroup.remove()
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -192,10 +187,10 @@ class NamespacedInstance:
         ns.unshare(ns.NEW_NS)
         enter(self._root_plan())
 
-    def _join(self) -> None:
+    def _join(self, pid: int) -> None:
         if self._cgroup is not None:
             self._cgroup.join()
-        mounts = ns.open_namespace("mnt", self._pid)
+        mounts = ns.open_namespace("mnt", pid)
         self._sandbox.attachment.join()
         ns.setns(mounts, ns.NEW_NS)
 

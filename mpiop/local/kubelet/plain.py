@@ -18,7 +18,7 @@ from mpiop.local.kubelet.objects import Json, hostname
 from mpiop.local.kubelet.plain_processes import MARK, kill_marked
 from mpiop.local.kubelet.rewrite import Rewriting, of_pod
 from mpiop.local.kubelet.runtime import Launch
-from mpiop.local.kubelet.spawn import Process
+from mpiop.local.kubelet.spawn import Child, Process
 
 _ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _PROGRAMS: Final = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "bin")
@@ -97,7 +97,7 @@ class PlainInstance:
         """Say how to start the container."""
         return self.joined(self._launch.argv, stdio, terminal=False)
 
-    def started(self, pid: int) -> None:
+    def started(self, first: Child) -> None:
         """Take note of the first process; the mark suffices to find them all."""
 
     def joined(

@@ -11,7 +11,7 @@ import attrs
 
 from mpiop.local.kubelet.objects import Json
 from mpiop.local.kubelet.rootfs import Mount
-from mpiop.local.kubelet.spawn import Process
+from mpiop.local.kubelet.spawn import Child, Process
 
 
 @attrs.frozen
@@ -35,7 +35,7 @@ class Instance(Protocol):
     def process(self, stdio: tuple[int, int, int]) -> Process:
         """Say how to start it."""
 
-    def started(self, pid: int) -> None:
+    def started(self, first: Child) -> None:
         """Take note of its first process."""
 
     def joined(

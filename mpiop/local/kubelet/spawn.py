@@ -60,6 +60,11 @@ class Child:
     pid: int
     exited: asyncio.Future[int]
 
+    def signal(self, number: int) -> None:
+        """Send a signal, unless the process has ended: its pid may be another's."""
+        if not self.exited.done():
+            os.kill(self.pid, number)
+
 
 class Reaper:
     """Collects every child that ends, our own and adopted ones."""
