@@ -60,11 +60,13 @@ class PodCluster:
         self.node = launch.start(config)
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        if not self._up.wait(_DEADLINE):
-            raise TimeoutError("the API server does not start")
-        self.wait("/api/v1/nodes/local", bool)
-        account = "/api/v1/namespaces/default/serviceaccounts/default"
-        self.wait(account, bool)
+        try:
+            assert self._up.wait(_DEADLINE), "the API server does not start"
+            self.wait("/api/v1/nodes/local", bool)
+            self.wait("/api/v1/namespaces/default/serviceaccounts/default", bool)
+        except AssertionError:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -108,7 +110,6 @@ class PodCluster:
 
     def call(self, method: str, path: str, body: Json | None = None) -> Any:  # noqa: ANN401
         """Send a request; return its body, None where there is no such object."""
-
         place = urlsplit(path)
 
         async def handle() -> Response:
