@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mpiop.local.kubelet.launch import NodeConfig, NodeError, start
+from mpiop.local.kubelet.launch import Isolation, NodeConfig, NodeError, start
 from mpiop.local.kubelet.plain_processes import marked
 from tests.support.pods import PodCluster, message, shell
 
@@ -78,7 +78,7 @@ def _running(pod: object) -> bool:
 
 
 @BOTH
-def test_stop_leaves_nothing(isolation: str) -> None:
+def test_stop_leaves_nothing(isolation: Isolation) -> None:
     """stop() ends all processes and removes all files; twice is fine."""
     with PodCluster(isolation=isolation) as cluster:
         with_processes(cluster)
@@ -90,7 +90,7 @@ def test_stop_leaves_nothing(isolation: str) -> None:
 
 @BOTH
 @pytest.mark.parametrize("victim", ["guardian", "kubelet"])
-def test_killed_node_leaves_nothing(isolation: str, victim: str) -> None:
+def test_killed_node_leaves_nothing(isolation: Isolation, victim: str) -> None:
     """However the node is killed, its Pods end, and stop() removes the rest."""
     with PodCluster(isolation=isolation) as cluster:
         with_processes(cluster)

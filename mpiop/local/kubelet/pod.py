@@ -122,8 +122,10 @@ class PodWorker:
             return
         policy = self.pod["spec"].get("restartPolicy", "Always")
         async with asyncio.TaskGroup() as sidecars:
+            tokens = sidecars.create_task(around.volumes.renew())
             if await self._run_init(around, policy, sidecars):
                 await self._run_main(around, policy)
+            tokens.cancel()
             for container in self.containers.values():
                 if container.state.sidecar:
                     self._stop_soon(container)

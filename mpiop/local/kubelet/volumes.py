@@ -5,6 +5,7 @@ as a kubelet writes them: files are links through `..data` to a folder that is s
 as a whole, so a reader never sees half of an update.
 """
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import Final
 
 import attrs
 
+from mpiop.local.kubelet.api import ApiError
 from mpiop.local.kubelet.data import PodData, Reference, volume_references
 from mpiop.local.kubelet.env import Facts, expand, field, resource
 from mpiop.local.kubelet.objects import Json, MissingError, all_containers
@@ -22,6 +24,7 @@ from mpiop.local.kubelet.rootfs import Mount
 
 _API: Final = ("configMap", "secret", "downwardAPI", "projected")
 _HOUR: Final = 3600  # a token's life, in seconds, where none is asked for
+_RENEW_AT: Final = 0.8  # of a token's life
 _GROUP_ACCESS: Final = 0o060
 Payload = dict[str, tuple[bytes, int]]  # relative path -> content, mode
 
@@ -51,6 +54,23 @@ class Volumes:
             await self._fetch_tokens(volume)
             self._make(volume)
             self._made.add(volume["name"])
+
+    async def renew(self) -> None:
+        """Keep the service account's tokens valid, until cancelled."""
+        while True:
+            lifetimes = [
+                wish.get("expirationSeconds", _HOUR)
+                for volume in self._volumes()
+                for wish in _token_wishes(volume)
+            ]
+            if not lifetimes:
+                return
+            await asyncio.sleep(_RENEW_AT * min(lifetimes))
+            for volume in self._volumes():
+                with contextlib.suppress(MissingError, ApiError):
+                    if any(_token_wishes(volume)):
+                        await self._fetch_tokens(volume)
+                        self._write(volume)
 
     def refresh(self, changed: Reference) -> None:
         """Write the volumes anew that show an object; keep what is there without it."""
@@ -141,12 +161,10 @@ class Volumes:
 
     async def _fetch_tokens(self, volume: Json) -> None:
         account = self.pod["spec"].get("serviceAccountName") or "default"
-        for source in volume.get("projected", {}).get("sources", ()):
-            wish = source.get("serviceAccountToken")
-            if wish:
-                seconds = wish.get("expirationSeconds", _HOUR)
-                token = await self.data.token(account, wish.get("audience"), seconds)
-                self._tokens[f"{volume['name']}/{wish['path']}"] = token
+        for wish in _token_wishes(volume):
+            seconds = wish.get("expirationSeconds", _HOUR)
+            token = await self.data.token(account, wish.get("audience"), seconds)
+            self._tokens[f"{volume['name']}/{wish['path']}"] = token
 
     def _payload(self, volume: Json) -> Payload:
         mode = _default_mode(volume)
@@ -205,6 +223,12 @@ class Volumes:
                 text = resource(self.pod, first, reference, self.facts)
             payload[item["path"]] = (text.encode(), item.get("mode", mode))
         return payload
+
+
+def _token_wishes(volume: Json) -> Iterator[Json]:
+    for source in volume.get("projected", {}).get("sources") or ():
+        if "serviceAccountToken" in source:
+            yield source["serviceAccountToken"]
 
 
 def _default_mode(volume: Json) -> int:
