@@ -81,10 +81,9 @@ def _open_mpi(job: MPIJob, main: Json) -> Env:
         "PRTE_MCA_plm_ssh_agent": AGENT,
     }
     if job.remote_shell is RemoteShell.SSH:
-        found |= {
-            "OMPI_MCA_plm_rsh_args": SSH_ARGS,
-            "PRTE_MCA_plm_ssh_args": SSH_ARGS,
-        }
+        # Not PRTE_MCA_plm_ssh_args: of that, daemons that start daemons get no more
+        # than what stands before the first = sign. The agent adds the same itself.
+        found["OMPI_MCA_plm_rsh_args"] = SSH_ARGS
     else:  # a worker may not exec into another
         found |= {
             "OMPI_MCA_plm_rsh_no_tree_spawn": "1",

@@ -146,7 +146,7 @@ over_ssh() {
       -o "UserKnownHostsFile=$here/known_hosts" "$@"
   fi
   exec 3<&0
-  ssh "$@" ${command:+"$command"} <&3 3<&- &
+  ssh -o ConnectionAttempts=10 "$@" ${command:+"$command"} <&3 3<&- &
   child=$!
   exec 3<&-
   trap 'ended=1; kill -TERM "$child"' TERM INT HUP
