@@ -46,11 +46,14 @@ def nearest(word: str, words: Sequence[str]) -> str:
     return folded[found[0]] if found else ""
 
 
+def listed(words: Sequence[str]) -> str:
+    """List words to choose from."""
+    return ", ".join(words[:-1]) + f" or {words[-1]}" if words[1:] else words[0]
+
+
 def instead(word: str, words: Sequence[str]) -> str:
     """Say what to write instead of an unknown word."""
-    near = nearest(word, words)
-    listed = ", ".join(words[:-1]) + f" or {words[-1]}" if words[1:] else words[0]
-    return f"write {near}" if near else f"write {listed}"
+    return f"write {nearest(word, words) or listed(words)}"
 
 
 @attrs.frozen

@@ -4,6 +4,7 @@ Labels of both upstream generations are kept (users and Kueue select by them);
 what mpiop itself relies on starts with `mpiop/`.
 """
 
+import hashlib
 from typing import Final
 
 GROUP: Final = "kubeflow.org"
@@ -34,6 +35,8 @@ REMOTE_SHELL: Final = "mpiop/remote-shell"
 WAIT: Final = "mpiop/wait"
 FIELD_MANAGER: Final = "mpiop"
 
+LONGEST_LABEL: Final = 63  # characters of a DNS label, and of a label's value
+
 LAUNCHER: Final = "launcher"
 WORKER: Final = "worker"
 
@@ -42,8 +45,18 @@ KUBECTL_MOUNT: Final = "/opt/kube"
 
 
 def launcher_job(job: str, attempt: int) -> str:
-    """Name the launcher Job of an attempt: `-launcher`, `-launcher-r1`, ..."""
-    return f"{job}-launcher" if attempt == 0 else f"{job}-launcher-r{attempt}"
+    """Name the launcher Job of an attempt: `-launcher`, `-launcher-r1`, ...
+
+    A Job's name is a label too, so that of a long job is cut, and told from others
+    cut alike by a digest.
+    """
+    if attempt == 0:
+        return f"{job}-launcher"
+    suffix = f"-launcher-r{attempt}"
+    if len(job) + len(suffix) > LONGEST_LABEL:
+        digest = hashlib.sha256(job.encode()).hexdigest()[:6]
+        suffix = f"-{digest}{suffix}"
+    return job[: LONGEST_LABEL - len(suffix)] + suffix
 
 
 def worker(job: str, index: int) -> str:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from mpiop.reconcile import defaults, names, validation
-from mpiop.reconcile.fields import Field, instead, shown
+from mpiop.reconcile.fields import Field, instead, listed, shown
 from mpiop.reconcile.mpijob import (
     CleanPodPolicy,
     FieldError,
@@ -66,9 +66,9 @@ def _check_type(root: Field) -> None:
         field = root.get(key)
         word = field.string()
         if word is None and field.value is None:
-            field.wrong(f"must be set; {instead('', words)}")
+            field.wrong(f"must be set; write {listed(words)}")
         elif word is not None and word not in words:
-            field.wrong(f"{shown(word)} is not known; {instead(word, words)}")
+            field.wrong(f"{shown(word)} is not known; write {listed(words)}")
 
 
 def _job(root: Field, recorded: RemoteShell | None) -> MPIJob | None:
@@ -76,9 +76,9 @@ def _job(root: Field, recorded: RemoteShell | None) -> MPIJob | None:
     meta, spec = root.get("metadata"), root.get("spec")
     meta.mapping()
     version = defaults.DEFAULTS[defaults.origin(manifest)]
-    if spec.value is None:
-        spec.wrong("must be set; write mpiReplicaSpecs with a Launcher below it")
     spec.mapping()
+    if spec.errors and spec.errors[-1].path == spec.path:
+        return None
     replicas = _replica_types(spec.get("mpiReplicaSpecs"))
     launcher = _replica_spec(
         replicas.get("Launcher"), version.launcher_restart_policy, most=1

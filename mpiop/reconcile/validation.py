@@ -11,7 +11,6 @@ from mpiop.reconcile import names
 from mpiop.reconcile.fields import Field, shown
 
 LABEL: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-MAX_LABEL: Final = 63
 _CONTAINER_OBJECTS: Final = ("resources", "securityContext")
 
 
@@ -29,11 +28,11 @@ def check_name(name: Field, workers: int) -> None:
             " it becomes part of host names"
         )
     longest = names.worker(value, max(workers, 1) - 1)
-    if len(longest) > MAX_LABEL:
-        room = MAX_LABEL - (len(longest) - len(value))
+    if len(longest) > names.LONGEST_LABEL:
+        room = names.LONGEST_LABEL - (len(longest) - len(value))
         name.wrong(
             f"too long: its last worker would be named {longest}, with"
-            f" {len(longest)} characters where {MAX_LABEL} fit;"
+            f" {len(longest)} characters where {names.LONGEST_LABEL} fit;"
             f" write a name of at most {room} characters"
         )
 
@@ -68,6 +67,10 @@ def _check_containers(containers: Field) -> None:
         )
     for container in found:
         _check_container(container)
+        image = container.get("image")
+        if image.value is None or image.value == "":
+            image.wrong("must be set; write the name of an image")
+        image.string()
 
 
 def _check_container(container: Field) -> None:
