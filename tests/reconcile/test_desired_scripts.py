@@ -1,0 +1,363 @@
+"""Our scripts under a real shell: the agent over both transports, the wait, sshd."""
+
+import base64
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+import pytest
+
+from mpiop.k8s.keys import make_keys
+from mpiop.reconcile.desired.config_map import config_map
+from mpiop.reconcile.mpijob import Install, MPIJob
+from mpiop.reconcile.parse import parse
+
+PATIENCE = 20.0
+KUBECTL = """#!/bin/sh
+echo "$*" | head -n 1 >>"$0.log"
+while [ "$1" != -- ]; do shift; done
+shift
+exec setsid "$@"
+"""
+SSH = """#!/bin/sh
+printf '%s\\n' "$@" >"$0.args"
+for last; do :; done
+exec /bin/sh -c "$last"
+"""
+KEY_FILES = {
+    "ssh-privatekey": "id",
+    "ssh-publickey": "authorized_keys",
+    "known_hosts": "known_hosts",
+    "host-privatekey": "host_key",
+}
+
+
+def job_of(shell: str, command: list[str] | None = None, **spec: object) -> MPIJob:
+    """Give a job of four workers."""
+    main: dict[str, Any] = {"name": "mpi", "image": "i"}
+    worker = {**main, "command": command} if command else main
+    replicas = {
+        "Launcher": {"template": {"spec": {"containers": [main]}}},
+        "Worker": {"replicas": 4, "template": {"spec": {"containers": [worker]}}},
+    }
+    job = parse(
+        {
+            "apiVersion": "kubeflow.org/v2beta1",
+            "kind": "MPIJob",
+            "metadata": {"name": "pi"},
+            "spec": {"mpiReplicaSpecs": replicas, "remoteShell": shell, **spec},
+        }
+    )
+    assert isinstance(job, MPIJob)
+    return job
+
+
+@attrs.frozen
+class Mounted:
+    """The ConfigMap as it lies in a container, and the agent's own folder."""
+
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        """Where kubectl, key copies and claims lie."""
+        return self.folder / "run"
+
+    @property
+    def record(self) -> Path:
+        """The termination log."""
+        return self.folder / "termination-log"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Give the launcher's environment, with our stand-ins first on PATH."""
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        found = {"PATH": path, "MPIOP_RUN": str(self.run)}
+        return {**found, "MPIOP_RECORD": str(self.record), **more}
+
+    def start(
+        self, *words: str, script: str = "agent.sh", **more: str
+    ) -> "subprocess.Popen[str]":
+        """Start one of the scripts."""
+        return subprocess.Popen(
+            [str(self.folder / script), *words],
+            env=self.environment(**more),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def call(self, *words: str, said: str = "", **more: str) -> tuple[int, str, str]:
+        """Run the agent to its end."""
+        with self.start(*words, **more) as process:
+            out, err = process.communicate(said, timeout=PATIENCE)
+        return process.returncode, out, err
+
+
+def mount(folder: Path, job: MPIJob, *, fake_ssh: bool = True) -> Mounted:
+    """Lay out what a launcher of the job has mounted."""
+    mounted = Mounted(folder)
+    mounted.run.mkdir()
+    (folder / "bin").mkdir()
+    data = cast("dict[str, str]", config_map(job, Install(), [])["data"])
+    programs = {"run/kubectl": KUBECTL} | ({"bin/ssh": SSH} if fake_ssh else {})
+    for name, text in {**data, **programs}.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o555)
+    for key, value in make_keys().items():
+        if key in KEY_FILES:
+            (folder / KEY_FILES[key]).write_bytes(base64.b64decode(value))
+    mounted.record.touch()
+    return mounted
+
+
+@pytest.fixture(params=["KubectlExec", "SSH", "image's SSH"])
+def mounted(request: pytest.FixtureRequest, tmp_path: Path) -> Mounted:
+    """Give the scripts of each transport."""
+    shell = str(request.param)
+    own = ["sshd"] if shell == "image's SSH" else None
+    return mount(tmp_path, job_of(shell.removeprefix("image's "), own))
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait until something holds.
+
+    Raises:
+        AssertionError: it does not hold in time.
+    """
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.02)
+
+
+def alive(mark: str) -> list[int]:
+    """Find processes by a word of their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if mark in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_the_command_runs_and_stdout_is_its_own(mounted: Mounted) -> None:
+    """Words after the host are one shell command; its output and code come back."""
+    code, out, err = mounted.call(
+        "pi-worker-1.pi.default.svc", "echo a; echo b >&2;", "exit 7"
+    )
+    assert (code, out) == (7, "a\n")
+    assert err.endswith("b\n")
+    assert mounted.record.read_text() == "+1\n!1 7\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pi-worker-3", "true"],
+        ["-x", "pi-worker-3", "true"],
+        ["-q", "-o", "A=b", "-oC=d", "-p", "22", "me@pi-worker-3.pi.x.svc", "true"],
+        ["pi-worker-3", "-n", "true"],
+        ["-l", "me", "pi-worker-3", "true"],
+    ],
+)
+def test_the_host_is_found_among_options(mounted: Mounted, words: list[str]) -> None:
+    """As ssh would find it; every MPI calls with others."""
+    assert mounted.call(*words)[0] == 0
+    assert mounted.record.read_text() == "+3\n"
+
+
+def test_kubectl_gets_pod_and_container(tmp_path: Path) -> None:
+    """A sidecar may come first in a worker, so the container is named."""
+    mounted = mount(tmp_path, job_of("KubectlExec", mainContainer="it's"))
+    mounted.call("-x", "me@pi-worker-2.pi.default.svc", "true")
+    said = (mounted.run / "kubectl.log").read_text()
+    assert "exec -i pi-worker-2 -c it's -- /bin/sh -c" in said
+
+
+def test_ssh_keeps_its_options_and_gets_ours(tmp_path: Path) -> None:
+    """Our key, which only its owner may read, our configuration, then the caller's."""
+    mounted = mount(tmp_path, job_of("SSH"))
+    assert mounted.call("-x", "pi-worker-2", "true")[0] == 0
+    words = (tmp_path / "bin/ssh.args").read_text().split("\n")
+    assert words[words.index("-F") + 1] == f"{tmp_path}/ssh_config"
+    assert words[words.index("-i") + 1] == f"{mounted.run}/id"
+    assert words[-4:] == ["-x", "pi-worker-2", "true", ""]
+    assert (mounted.run / "id").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_images_own_ssh_gets_upstreams_words_only(tmp_path: Path) -> None:
+    """The contract of a worker with a command is upstream's."""
+    mounted = mount(tmp_path, job_of("SSH", ["sshd"]))
+    mounted.call("pi-worker-2", "true")
+    words = (tmp_path / "bin/ssh.args").read_text().split("\n")
+    assert words == ["-o", "ConnectionAttempts=10", "pi-worker-2", "true", ""]
+
+
+def test_hydras_proxies_call_by_address(mounted: Mounted) -> None:
+    """The launcher's name may not resolve in a worker; its address always serves."""
+    words = ("pi-worker-0", "echo", "--control-port", "pi-launcher:4711", "-v")
+    assert mounted.call(*words, MPIOP_POD_IP="10.1.2.3")[1] == (
+        "--control-port 10.1.2.3:4711 -v\n"
+    )
+    assert "pi-launcher:4711" in mounted.call(*words, MPIOP_POD_IP="fd00::1")[1]
+
+
+def test_the_record_stays_small_whatever_happens(mounted: Mounted) -> None:
+    """Side by side and repeated: each host once, and never beyond 3,500 bytes."""
+    hosts = [f"pi-worker-{index}" for index in (*range(60), *range(60), 300)]
+    hosts += [f"a-host-with-a-long-name-{index}" for index in range(40)]
+    for _ in range(2):
+        running = [mounted.start(host, "exit 9") for host in hosts]
+        for process in running:
+            with process:
+                process.communicate(timeout=60)
+    text = mounted.record.read_text()
+    assert len(text) <= 3500
+    lines = text.splitlines()
+    started = [line for line in lines if line.startswith("+")]
+    assert len(started) == len(set(started))
+    assert {f"+{index}" for index in range(60)} <= set(started)
+    assert all(re.fullmatch(r"\+\S+|!\S+ 9", line) for line in lines)
+
+
+def test_without_a_record_nothing_is_written(mounted: Mounted) -> None:
+    """The wait's own starts are no starts of the program."""
+    assert mounted.call("pi-worker-1", "exit 3", MPIOP_RECORD="")[0] == 3
+    assert mounted.record.read_text() == ""
+
+
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGKILL])
+def ending(request: pytest.FixtureRequest) -> int:
+    """Give how the agent ends."""
+    return int(request.param)
+
+
+def test_remote_processes_die_with_the_stream(tmp_path: Path, ending: int) -> None:
+    """However the agent ends, ranks in process groups of their own end as well."""
+    mounted = mount(tmp_path, job_of("KubectlExec"))
+    mark = f"{tmp_path.name}-{ending}"
+    rank = "import os, time; os.setpgid(0, 0); print('up', flush=True); time.sleep(600)"
+    command = f'python3 -c "{rank}" {mark} & wait'
+    with mounted.start("pi-worker-0", command) as agent:
+        assert agent.stdout is not None
+        assert agent.stdout.readline() == "up\n"
+        assert alive(mark)
+        agent.send_signal(ending)
+        until(lambda: not alive(mark))
+        agent.communicate(timeout=PATIENCE)
+
+
+def test_an_agent_that_is_ended_records_no_failure(mounted: Mounted) -> None:
+    """Agents are ended by an mpirun that is done; that is nobody's mistake."""
+    with mounted.start("pi-worker-0", "echo up; exec sleep 600") as agent:
+        assert agent.stdout is not None
+        assert agent.stdout.readline() == "up\n"
+        agent.terminate()
+        agent.communicate(timeout=PATIENCE)
+    assert mounted.record.read_text() == "+0\n"
+
+
+def test_the_wait_names_the_first_blocker_until_all_answer(mounted: Mounted) -> None:
+    """One line a change in log and termination message; empty at the end."""
+    gate = mounted.folder / "gate"
+    stub = f"#!/bin/sh\n[ -e {gate} ] || {{ echo no route to $5 >&2; exit 9; }}\n"
+    (mounted.folder / "agent.sh").chmod(0o755)
+    (mounted.folder / "agent.sh").write_text(stub)
+    report = mounted.folder / "report"
+    with mounted.start(script="wait.sh", MPIOP_REPORT=str(report)) as wait:
+        until(lambda: report.exists() and "pi-worker-0" in report.read_text())
+        assert "waiting for 4 of the hosts" in report.read_text()
+        assert "no route to pi-worker-0" in report.read_text()
+        gate.touch()
+        out, _ = wait.communicate(timeout=PATIENCE)
+    assert wait.returncode == 0
+    assert out.splitlines()[-1] == "every host answers"
+    assert report.read_text() == ""
+
+
+def test_the_wait_ends_when_asked_to(mounted: Mounted) -> None:
+    """A container's first process hears SIGTERM only where it listens."""
+    (mounted.folder / "agent.sh").chmod(0o755)
+    (mounted.folder / "agent.sh").write_text("#!/bin/sh\nexit 1\n")
+    report = mounted.folder / "report"
+    with mounted.start(script="wait.sh", MPIOP_REPORT=str(report)) as wait:
+        until(report.exists)
+        wait.terminate()
+        wait.communicate(timeout=PATIENCE)
+    assert wait.returncode == 143
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[Mounted, int]]:
+    """Run a worker's sshd on a free port of the loopback."""
+    mounted = mount(tmp_path, job_of("SSH"), fake_ssh=False)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for name in ("sshd_config", "ssh_config"):
+        path = tmp_path / name
+        path.chmod(0o644)
+        text = path.read_text().replace("Port 2222", f"Port {port}")
+        path.write_text(text.replace("Host pi-worker-*", "Host 127.0.0.1 pi-worker-*"))
+    odd = {"ODD": "a 'b' \"c\"\n$d", "PATH": f"/odd/bin:{os.environ['PATH']}"}
+    with mounted.start(script="sshd.sh", **odd) as daemon:
+        until(lambda: _listens(port))
+        yield mounted, port
+        daemon.terminate()
+        daemon.communicate(timeout=PATIENCE)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.needs("sshd")
+def test_ranks_see_their_containers_environment(server: tuple[Mounted, int]) -> None:
+    """Quotes, newlines and PATH included, over our sshd, key and known_hosts."""
+    mounted, _ = server
+    code, out, err = mounted.call("127.0.0.1", 'echo "$PATH"; printf %s "$ODD"; exit 5')
+    assert code == 5, err
+    path, odd = out.split("\n", 1)
+    assert path.startswith("/odd/bin:")
+    assert odd == "a 'b' \"c\"\n$d"
+    assert mounted.record.read_text() == "+127\n!127 5\n"
+
+
+@pytest.mark.needs("sshd")
+def test_ssh_carries_standard_input(server: tuple[Mounted, int]) -> None:
+    """The agent keeps all three streams."""
+    mounted, _ = server
+    assert mounted.call("127.0.0.1", "cat", said="through")[1] == "through"
+
+
+@pytest.mark.needs("sshd")
+def test_openssh_takes_the_keys(tmp_path: Path) -> None:
+    """ECDSA P-521 in PEM for users, a host key that known_hosts names."""
+    keys = {name: base64.b64decode(value) for name, value in make_keys().items()}
+    for name in ("ssh-privatekey", "host-privatekey"):
+        path = tmp_path / name
+        path.write_bytes(keys[name])
+        path.chmod(0o600)
+        shown = subprocess.run(
+            [shutil.which("ssh-keygen") or "ssh-keygen", "-y", "-f", str(path)],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+        public = "known_hosts" if name.startswith("host") else "ssh-publickey"
+        assert " ".join(shown[:2]) in keys[public].decode()
+    assert keys["ssh-privatekey"].startswith(b"-----BEGIN EC PRIVATE KEY-----")
+    assert keys["ssh-publickey"].startswith(b"ecdsa-sha2-nistp521 ")
