@@ -18,7 +18,7 @@ def check_name(name: Field, workers: int) -> None:
     """Check that the longest name of a child is a host name."""
     value = name.string()
     if not value:
-        if name.value in {None, ""}:
+        if name.value is None or name.value == "":
             name.wrong("must be set, for example to pi")
         return
     if not LABEL.fullmatch(value):

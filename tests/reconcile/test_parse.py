@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mpiop.reconcile.desired import access, config_map, launcher, worker
 from mpiop.reconcile.mpijob import (
     CleanPodPolicy,
     FieldError,
+    Install,
     LauncherCreationPolicy,
     MPIImplementation,
     MPIJob,
@@ -292,12 +294,21 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(nodes(rich())[1:]), JSON)
-def test_no_mutation_makes_parsing_raise(path: tuple[Any, ...], value: object) -> None:
-    """Whatever stands in a field, the answer is a job or errors."""
+def test_no_mutation_makes_anything_raise(path: tuple[Any, ...], value: object) -> None:
+    """Whatever stands in a field, the answer is errors, or a job with children."""
     job = rich()
     at: Any = job
     for key in path[:-1]:
         at = at[key]
     at[path[-1]] = value
     found = parse(job)
-    assert isinstance(found, MPIJob) or (found and all(e.message for e in found))
+    if not isinstance(found, MPIJob):
+        assert found
+        assert all(error.message for error in found)
+        return
+    config_map.config_map(found, Install(), [])
+    launcher.launcher_job(found, Install(), 0, suspend=False)
+    launcher.scheduling_patch(found)
+    access.role_binding(found)
+    if found.worker is not None:
+        worker.worker(found, Install(), 0)

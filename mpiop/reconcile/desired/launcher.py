@@ -132,7 +132,9 @@ def _wait(main: Json) -> Json:
     """Make the remote start itself, as the main container would, until it works."""
     shared = {key: main[key] for key in _SHARED if key in main}
     path = text(main, "terminationMessagePath") or environment.TERMINATION_LOG
-    kept = [entry for entry in items(main, "env") if entry["name"] != "MPIOP_RECORD"]
+    kept = [
+        entry for entry in items(main, "env") if text(entry, "name") != "MPIOP_RECORD"
+    ]
     return {
         "name": "mpiop-wait",
         **shared,

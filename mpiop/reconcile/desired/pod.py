@@ -52,7 +52,7 @@ def network(job: MPIJob, install: Install, template: Json, host: str) -> Built:
     """Give a Pod its names: as host, in DNS, and those of the others in short."""
     spec = template.get("spec")
     config = _copy(dig(spec, "dnsConfig"))
-    searches = [*config.get("searches", ()), hosts.search_domain(job, install)]
+    searches = [*(config.get("searches") or ()), hosts.search_domain(job, install)]
     found: Built = {
         "hostname": host,
         "subdomain": names.service(job.name),
