@@ -177,13 +177,15 @@ def attempts(draw: st.DrawFn) -> tuple[tuple[JobView, ...], tuple[PodView, ...]]
         jobs.append(job)
         if draw(st.booleans()):
             pod = _pod(draw, f"{name}-abcde", names.LAUNCHER, job.uid)
-            pods.append(_fit(draw, attrs.evolve(pod, attempt=attempt), terminal))
+            pods.append(
+                _fit(draw, attrs.evolve(pod, attempt=attempt), terminal, last=last)
+            )
     return tuple(jobs), tuple(pods)
 
 
-def _fit(draw: st.DrawFn, pod: PodView, terminal: str) -> PodView:
+def _fit(draw: st.DrawFn, pod: PodView, terminal: str, *, last: bool) -> PodView:
     """Make a launcher Pod agree with its Job, or be behind it."""
-    if pod.phase == "Running" and draw(st.sampled_from([True, False, False])):
+    if last and pod.phase == "Running" and draw(st.booleans()):
         return pod
     if terminal == "Complete":
         return attrs.evolve(
