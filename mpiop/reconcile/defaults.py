@@ -25,11 +25,14 @@ class Defaults:
     remote_shell: RemoteShell
     backoff_limit: int
     launcher_restart_policy: str
+    gpu_launcher_works: bool  # a launcher that asks for a GPU takes ranks as well
 
 
 DEFAULTS: Final[Mapping[str, Defaults]] = {
-    names.V1: Defaults(RemoteShell.KUBECTL_EXEC, 0, "Never"),
-    names.API_VERSION: Defaults(RemoteShell.SSH, 6, "OnFailure"),
+    names.V1: Defaults(RemoteShell.KUBECTL_EXEC, 0, "Never", gpu_launcher_works=True),
+    names.API_VERSION: Defaults(
+        RemoteShell.SSH, 6, "OnFailure", gpu_launcher_works=False
+    ),
 }
 
 
@@ -87,6 +90,16 @@ def worker_failure_policy(launcher: Json) -> WorkerFailurePolicy:
             ):
                 return WorkerFailurePolicy.KEEP_LAUNCHER
     return WorkerFailurePolicy.RESTART_JOB
+
+
+def asks_for_gpu(launcher: Json) -> bool:
+    """Whether a launcher computes on a GPU itself, as v1's GPU launcher does."""
+    containers = dig(launcher, "spec", "containers")
+    limits = (
+        dig(container, "resources", "limits")
+        for container in (containers if isinstance(containers, list) else ())
+    )
+    return any("gpu" in name for one in limits if isinstance(one, dict) for name in one)
 
 
 def _words(value: object) -> Iterator[str]:

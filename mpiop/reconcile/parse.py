@@ -101,7 +101,8 @@ def _job(root: Field, recorded: RemoteShell | None) -> MPIJob | None:
         annotations=meta.get("annotations").strings(),
         labels=labels,
         slots_per_worker=_or(spec.get("slotsPerWorker").integer(1), 1),
-        run_launcher_as_worker=bool(spec.get("runLauncherAsWorker").boolean()),
+        run_launcher_as_worker=bool(spec.get("runLauncherAsWorker").boolean())
+        or (version.gpu_launcher_works and defaults.asks_for_gpu(launcher.template)),
         launcher=launcher,
         worker=worker,
         run_policy=policy,

@@ -6,7 +6,7 @@ A name that the user has set is never set again.
 from collections.abc import Iterable
 from typing import Final
 
-from mpiop.reconcile import names
+from mpiop.reconcile import defaults, names
 from mpiop.reconcile.desired import hosts
 from mpiop.reconcile.fields import whole_number
 from mpiop.reconcile.mpijob import Json, MPIImplementation, MPIJob, RemoteShell
@@ -34,7 +34,10 @@ def launcher(job: MPIJob, run: str) -> list[Json]:
         case MPIImplementation.MPICH:
             mpi = _mpich(job)
     found: Env = {"K_MPI_JOB_ROLE": names.LAUNCHER, **mpi}
-    if not job.run_launcher_as_worker and not _has_gpu(main):
+    computes = job.run_launcher_as_worker or defaults.asks_for_gpu(
+        job.launcher.template
+    )
+    if not computes:
         found |= {"NVIDIA_VISIBLE_DEVICES": "", "NVIDIA_DRIVER_CAPABILITIES": ""}
     record = text(main, "terminationMessagePath") or TERMINATION_LOG
     found |= {"MPIOP_RUN": run, "MPIOP_RECORD": record}
@@ -88,6 +91,9 @@ def _open_mpi(job: MPIJob, main: Json) -> Env:
         found |= {
             "OMPI_MCA_plm_rsh_no_tree_spawn": "1",
             "PRTE_MCA_plm_ssh_no_tree_spawn": "1",
+            # v1 had no mpiImplementation: its users' Intel MPI found these, too.
+            "I_MPI_HYDRA_BOOTSTRAP": "rsh",
+            "I_MPI_HYDRA_BOOTSTRAP_EXEC": AGENT,
         }
     found |= {
         "OMPI_MCA_orte_set_default_slots": slots,
@@ -132,9 +138,3 @@ def whole_cores(job: MPIJob) -> bool:
     cores = whole_number(limit)
     same = request is None or whole_number(request) == cores
     return cores is not None and cores > 0 and same
-
-
-def _has_gpu(container: Json) -> bool:
-    """Whether the launcher computes on a GPU itself (v1's GPU launcher)."""
-    limits = dig(container, "resources", "limits")
-    return any("gpu" in name for name in limits) if isinstance(limits, dict) else False
