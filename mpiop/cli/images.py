@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mpiop.cli.bundle import deploy
 from mpiop.cli.failure import BadInput
+from mpiop.cli.manifest import read
 from mpiop.reconcile.mpijob import Json, MPIJob
 from mpiop.reconcile.reading import items, text
 
@@ -56,6 +57,16 @@ def mapping(job: MPIJob, given: Mapping[str, Path], beside: Path) -> dict[str, P
             folder = base / "images" / repository(image)
             if image not in found and folder.is_dir():
                 found[image] = folder.resolve()
+    return found
+
+
+def bundled() -> dict[str, Path]:
+    """Map the images of the samples that mpiop brings along."""
+    samples = deploy() / "samples"
+    found: dict[str, Path] = {}
+    for file in sorted(samples.glob("*.yaml")):
+        with file.open(encoding="utf-8") as sample:
+            found |= mapping(read(sample, None).job, {}, samples)
     return found
 
 

@@ -158,7 +158,7 @@ def up(
     from mpiop.cli import running
     from mpiop.local.cluster import Options
 
-    given = image.parse_options(images)
+    given = {**image.bundled(), **image.parse_options(images)}
     _log(verbose=verbose)
     running.up(Options(given, isolation, port), operator=operator)
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The kubelet: runs Pods as processes of this machine, in namespaces or without."""

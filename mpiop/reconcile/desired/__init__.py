@@ -1,1 +1,1 @@
-"""TODO."""
+"""The children that should exist, a module each: pure functions of the job."""

@@ -12,7 +12,8 @@ from mpiop.reconcile.reading import dig, items, text
 
 WAIT_DISABLED: Final = "disabled"
 DELIVER: Final = 'cp "$(command -v kubectl)" "$TARGET_DIR/kubectl"'
-_SHARED: Final = ("image", "imagePullPolicy", "securityContext", "resources", "envFrom")
+_SHARED: Final = ("image", "imagePullPolicy", "securityContext", "envFrom")
+_AMOUNTS: Final = ("limits", "requests", "claims")
 _DIRECTIVES: Final = ("nodeSelector", "tolerations", "schedulingGates")
 
 
@@ -131,6 +132,14 @@ def _delivery(job: MPIJob, install: Install, main: Json) -> Json:
 def _wait(main: Json) -> Json:
     """Make the remote start itself, as the main container would, until it works."""
     shared = {key: main[key] for key in _SHARED if key in main}
+    # A key that the API server does not know is the user's slip, told once: not here.
+    resources = {
+        key: found
+        for key in _AMOUNTS
+        if (found := dig(main, "resources", key)) is not None
+    }
+    if resources:
+        shared["resources"] = resources
     path = text(main, "terminationMessagePath") or environment.TERMINATION_LOG
     kept = [
         entry for entry in items(main, "env") if text(entry, "name") != "MPIOP_RECORD"
