@@ -141,7 +141,12 @@ class Install:
         kubectl_image: image of the init container that brings `kubectl`; it must
             have `sh` and `kubectl` on PATH.
         cluster_domain: appended to host names where set, e.g. `cluster.local`.
+        gang_scheduler: schedules the Pods of a job together: `volcano`, `kubernetes`,
+            or the name of a scheduler that has the coscheduling plugin; "" for none.
+        launcher_runs_workloads: a v1 launcher that asks for a GPU takes ranks as well.
     """
 
     kubectl_image: str = "mpiop/mpiop:latest"
     cluster_domain: str = ""
+    gang_scheduler: str = ""
+    launcher_runs_workloads: bool = True

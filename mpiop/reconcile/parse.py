@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
+import attrs
+
 from mpiop.reconcile import defaults, names, validation
 from mpiop.reconcile.fields import Field, instead, listed, shown
 from mpiop.reconcile.mpijob import (
@@ -38,7 +40,10 @@ class RestartPolicy(StrEnum):
 
 
 def parse(
-    manifest: Json, *, remote_shell: RemoteShell | None = None
+    manifest: Json,
+    *,
+    remote_shell: RemoteShell | None = None,
+    launcher_runs_workloads: bool = True,
 ) -> MPIJob | tuple[FieldError, ...]:
     """Read an MPIJob, filling in the defaults of its version.
 
@@ -46,6 +51,7 @@ def parse(
         manifest: the object, of any shape.
         remote_shell: the recorded one; it wins over the field, and the annotation
             mpiop/remote-shell over both.
+        launcher_runs_workloads: whether v1's GPU launcher takes ranks as well.
     """
     errors: list[FieldError] = []
     root = Field("", manifest, errors)
@@ -53,7 +59,17 @@ def parse(
     if errors:
         return tuple(errors)
     job = _job(root, remote_shell)
-    return tuple(errors) if errors or job is None else job
+    if errors or job is None:
+        return tuple(errors)
+    if launcher_runs_workloads and _computes(root, job):
+        return attrs.evolve(job, run_launcher_as_worker=True)
+    return job
+
+
+def _computes(root: Field, job: MPIJob) -> bool:
+    """Whether the launcher is one of v1's that have a GPU of their own."""
+    version = defaults.DEFAULTS[defaults.origin(root.mapping())]
+    return version.gpu_launcher_works and defaults.asks_for_gpu(job.launcher.template)
 
 
 def _check_type(root: Field) -> None:
@@ -101,8 +117,7 @@ def _job(root: Field, recorded: RemoteShell | None) -> MPIJob | None:
         annotations=meta.get("annotations").strings(),
         labels=labels,
         slots_per_worker=_or(spec.get("slotsPerWorker").integer(1), 1),
-        run_launcher_as_worker=bool(spec.get("runLauncherAsWorker").boolean())
-        or (version.gpu_launcher_works and defaults.asks_for_gpu(launcher.template)),
+        run_launcher_as_worker=bool(spec.get("runLauncherAsWorker").boolean()),
         launcher=launcher,
         worker=worker,
         run_policy=policy,

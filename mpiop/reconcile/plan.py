@@ -54,7 +54,7 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     if not _ours(manifest):
         return Plan()
     before = recorded.read(manifest)
-    job, refused = _job(manifest, before)
+    job, refused = _job(snapshot, before)
     facts = sort_out(snapshot, job, before, now)
     looks = _looks(facts)
     missing = tuple(look for look in looks if look not in snapshot.answers)
@@ -107,13 +107,18 @@ def _ours(manifest: Json) -> bool:
     return manager in {None, MANAGED_BY_US}
 
 
-def _job(manifest: Json, before: Recorded) -> tuple[MPIJob, str]:
+def _job(snapshot: Snapshot, before: Recorded) -> tuple[MPIJob, str]:
     """Parse the job; where that fails, give a stand-in and the reasons.
 
     The stand-in keeps who the job is, how many workers it has and whether it is
     suspended: enough to go on with what runs, never to make anything.
     """
-    job = parse(manifest, remote_shell=before.remote_shell)
+    manifest = snapshot.manifest
+    job = parse(
+        manifest,
+        remote_shell=before.remote_shell,
+        launcher_runs_workloads=snapshot.install.launcher_runs_workloads,
+    )
     if isinstance(job, MPIJob):
         return job, ""
     count = before.identity.count if before.identity else 0

@@ -1,11 +1,13 @@
 """Stories, step by step: what is seen, and what is done about it."""
 
-from typing import Any
+from typing import Any, TypeGuard, cast
 
+import attrs
 import pytest
 
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import (
+    Action,
     Create,
     CreateLauncher,
     CreateSSHSecret,
@@ -16,6 +18,7 @@ from mpiop.reconcile.actions import (
     PatchStatus,
     Ref,
 )
+from mpiop.reconcile.mpijob import Install
 from mpiop.reconcile.plan import plan
 from mpiop.reconcile.snapshot import Finding, FindingKind
 from tests.reconcile.build import (
@@ -517,3 +520,20 @@ def test_a_lost_node_is_named_with_its_remedy() -> None:
 
     assert status_of(actions)["reason"] == "WaitingForLostNode"
     assert "node-a" in status_of(actions)["message"]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_an_installation_says_whether_v1s_gpu_launcher_takes_ranks(works: bool) -> None:
+    """Where it does not, the launcher stands in no hostfile."""
+    job = mpijob(1)
+    main = job["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]["spec"]["containers"]
+    main[0]["resources"] = {"limits": {"nvidia.com/gpu": 1}}
+    seen = snapshot({**job, "apiVersion": names.V1})
+    actions = step(attrs.evolve(seen, install=Install(launcher_runs_workloads=works)))
+    (config,) = (one.manifest for one in actions if _is_config(one))
+    hosts = cast("dict[str, str]", config["data"])["hostfile"]
+    assert hosts.startswith(f"{NAME}-launcher") is works
+
+
+def _is_config(action: Action) -> TypeGuard[Create]:
+    return isinstance(action, Create) and action.ref.kind == "ConfigMap"
