@@ -98,8 +98,12 @@ class Story:
 
     @property
     def hosts_started(self) -> tuple[str, ...]:
-        """Hosts in which the last launcher started processes, as it recorded."""
-        return remote_starts(self.launcher)[0]
+        """Pods in which the last launcher started processes, as it recorded."""
+        named = {f"worker-{i}": i for i in range(self.job.worker_replicas)}
+        found, _ = remote_starts(self.launcher)
+        workers = sorted(named[host] for host in found if host in named)
+        others = (self.hosts.get(host, host) for host in found if host not in named)
+        return (*others, *(names.worker(self.job.name, index) for index in workers))
 
     @property
     def rank_map(self) -> Mapping[int, str]:

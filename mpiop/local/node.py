@@ -98,7 +98,7 @@ def _namespaced(
 def _plain(config: Mapping[str, Any]) -> _Begun:
     ns.die_with_parent(signal.SIGTERM)  # there is work to be done at the end
     ns.adopt_orphans()
-    library = preload.library()
+    library = preload.library(Path(config["state"]))
     note = "" if library else "no C compiler: all Pods see the machine's host name"
 
     def runtime() -> "Runtime":

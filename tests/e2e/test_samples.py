@@ -22,6 +22,7 @@ FORBIDDEN = pytest.param(
     id="namespaces-forbidden",
     marks=pytest.mark.needs("other-user"),
 )
+BARE = Way(("--isolation", "plain"), bare=True)
 WAYS = pytest.mark.parametrize(
     "way", [NAMESPACES, NAMESPACES_AS_NOBODY, PLAIN, FORBIDDEN]
 )
@@ -69,6 +70,14 @@ def test_helloworld_over_ssh(way: Way) -> None:
     """Each worker runs one rank, started over ssh by an sshd that mpiop set up."""
     name = "openmpi-helloworld-ssh"
     check(name, way, {0: f"{name}-worker-0", 1: f"{name}-worker-1"})
+
+
+@pytest.mark.needs("sshd")
+@pytest.mark.needs("root")
+def test_sshd_takes_nothing_of_the_machine() -> None:
+    """As root, too, sshd needs no folder in /run and no change to the accounts."""
+    name = "openmpi-helloworld-ssh"
+    check(name, BARE, {0: f"{name}-worker-0", 1: f"{name}-worker-1"})
 
 
 @WAYS

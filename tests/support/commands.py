@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -13,12 +13,13 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from tests.support.machine import NOBODY
+from tests.support.machine import AS_NOBODY
 
 ROOT: Final = Path(__file__).parents[2]
 SAMPLES: Final = ROOT / "deploy" / "samples"
 PATIENCE: Final = 10.0
 _FORBID: Final = Path(__file__).with_name("without_namespaces.py")
+_BARE: Final = Path(__file__).with_name("bare_machine.py")
 
 
 @attrs.frozen
@@ -43,28 +44,30 @@ class Way:
     Attributes:
         nobody: as an unprivileged user (as ourselves, where we are not root).
         forbidden: where no namespace can be made.
+        bare: where no sshd was ever started and root is locked; only as root.
     """
 
     options: tuple[str, ...] = ()
     nobody: bool = False
     forbidden: bool = False
+    bare: bool = False
 
     def command(self, args: Sequence[str]) -> list[str]:
         """Write the command line."""
-        before = [str(_FORBID)] if self.forbidden else []
+        before = [str(AS_NOBODY)] if self.nobody and os.geteuid() == 0 else []
+        before += [str(_FORBID)] if self.forbidden else []
+        before += [str(_BARE)] if self.bare else []
         return [sys.executable, *before, "-m", "mpiop", *args, *self.options]
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Give the user as subprocess takes it."""
-        if not self.nobody or os.geteuid() != 0:
-            return {}
-        return {"user": NOBODY, "group": NOBODY, "extra_groups": ()}
 
 
 @contextmanager
 def popen(
-    *args: str, way: Way | None = None, **given: Any
+    *args: str,
+    way: Way | None = None,
+    stdin: int | None = None,
+    stdout: int | None = subprocess.PIPE,
+    stderr: int | None = subprocess.PIPE,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator["subprocess.Popen[str]"]:
     """Start `mpiop`; see at the end that it left no process and no file."""
     way = way or Way()
@@ -73,11 +76,13 @@ def popen(
         process = subprocess.Popen(
             way.command(args),
             text=True,
-            env={**os.environ, "TMPDIR": folder, "PYTHONWARNINGS": "default"},
+            env={**os.environ, "TMPDIR": folder, "PYTHONWARNINGS": "default"}
+            | dict(environment or {}),
             cwd=ROOT,
             start_new_session=True,
-            **way.identity,
-            **given,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
         )
         try:
             yield process
@@ -89,12 +94,22 @@ def popen(
 
 
 def mpiop(
-    *args: str, way: Way | None = None, stdin: str = "", timeout: float = 240
+    *args: str,
+    way: Way | None = None,
+    stdin: str = "",
+    timeout: float = 60,
+    environment: Mapping[str, str] | None = None,
 ) -> Ran:
     """Run `mpiop` to its end."""
-    pipe = subprocess.PIPE
-    with popen(*args, way=way, stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        out, err = process.communicate(stdin, timeout)
+    with popen(
+        *args, way=way, stdin=subprocess.PIPE, environment=environment
+    ) as process:
+        try:
+            out, err = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired as late:
+            process.kill()
+            said = "".join(process.communicate())
+            raise AssertionError(f"no end in {timeout:g} s:\n{said}") from late
     return Ran(process.returncode, out, err)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from mpiop.local.kubelet.launch import NodeConfig, NodeError, start
 
-NOBODY: Final = 65534
+AS_NOBODY: Final = Path(__file__).with_name("as_nobody.py")
 SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -53,11 +53,14 @@ def other_user() -> str:
     """Whether the tests can run mpiop as an unprivileged user."""
     if root():
         return ""  # they do already
-    command = [sys.executable, "-c", "import mpiop.cli.main"]
+    command = [sys.executable, str(AS_NOBODY), "-c", "import mpiop.cli.main"]
     tried = subprocess.run(  # noqa: PLW1510 (the code is the answer)
-        command, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True
+        command, capture_output=True, text=True
     )
-    return "" if tried.returncode == 0 else "user nobody cannot read this environment"
+    if tried.returncode == 0:
+        return ""
+    said = tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"]
+    return f"user nobody cannot run this environment: {said[-1]}"
 
 
 def kubernetes() -> str:

@@ -38,6 +38,17 @@ def hostname(pod: Json) -> str:
     return name[:63].rstrip("-.")
 
 
+def ports(pod: Json) -> list[int]:
+    """List the ports that a Pod's containers declare, or are probed on."""
+    found: set[object] = set()
+    for container in all_containers(pod):
+        found |= {port.get("containerPort") for port in container.get("ports") or ()}
+        for probe in ("readinessProbe", "livenessProbe", "startupProbe"):
+            for action in (container.get(probe) or {}).values():
+                found.add(action.get("port") if isinstance(action, Mapping) else None)
+    return sorted(port for port in found if isinstance(port, int))
+
+
 def timestamp(now: datetime | None = None) -> str:
     """Write a time as the API does, in seconds."""
     moment = now or datetime.now(UTC)

@@ -1,5 +1,6 @@
-"""The library that gives a process a host name of its own, built where it is used."""
+"""The library that makes a Pod out of processes, built where it is used: see pod.c."""
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -10,21 +11,30 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-SOURCE: Final = Path(__file__).with_name("hostname.c")
-VARIABLE: Final = "MPIOP_HOSTNAME"
+SOURCE: Final = Path(__file__).with_name("pod.c")
 
 
-def library() -> Path | None:
-    """Return the library, built once and kept in the cache; None without a compiler."""
+def library(spare: Path) -> Path | None:
+    """Return the library, built once and kept in the cache; None without a compiler.
+
+    Args:
+        spare: a folder to build it in where there is no cache.
+    """
     digest = hashlib.sha256(SOURCE.read_bytes() + os.uname().machine.encode())
-    place = _cache() / f"hostname-{digest.hexdigest()[:16]}.so"
-    if place.exists():
-        return place
+    name = f"pod-{digest.hexdigest()[:16]}.so"
+    for folder in (_cache(), spare):
+        with contextlib.suppress(OSError):  # a home that is not there, or not ours
+            folder.mkdir(parents=True, exist_ok=True)
+            place = folder / name
+            return place if place.exists() else _build(place)
+    return None
+
+
+def _build(place: Path) -> Path | None:
     for compiler in _compilers():
-        place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent) as folder:
-            made = Path(folder) / "hostname.so"
-            options = ["-shared", "-fPIC", "-O2", "-o", str(made), str(SOURCE)]
+            made = Path(folder) / "pod.so"
+            options = ["-shared", "-fPIC", "-O2", "-o", str(made), str(SOURCE), "-ldl"]
             done = subprocess.run(
                 [*compiler, *options], capture_output=True, check=False
             )
