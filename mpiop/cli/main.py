@@ -103,12 +103,15 @@ def run(  # noqa: PLR0913 (one parameter an option, as click has it)
       mpiop run --keep job.yaml
     """
     from mpiop.cli import images as image
-    from mpiop.cli import manifest, running
-    from mpiop.local.cluster import Options
+    from mpiop.cli import manifest
 
     chosen = manifest.read(file, namespace)
     beside = Path(file.name).parent if file.name != "<stdin>" else Path()
     mapping = image.mapping(chosen.job, image.parse_options(images), beside)
+    # Only now what takes long to import: a slip of the pen is told at once.
+    from mpiop.cli import running
+    from mpiop.local.cluster import Options
+
     running.check_machine(chosen.job, mapping)
     _log(verbose=verbose)
     cluster = Options(mapping, isolation, port)
