@@ -39,12 +39,14 @@ imports: setup ## who may import whom
 
 docs: setup ## regenerate what is generated in docs/
 	$(BIN)/python -m mpiop.states.diagram docs/states.md
+	$(BIN)/python -m mpiop.cli.flags docs/operations.md
 
 test: setup ## tests alone; ARGS="-k word" narrows
 	$(BIN)/python -m pytest $(ARGS)
 
 check: lint types imports ## everything CI runs; ends in pytest's summary
 	$(BIN)/python -m mpiop.states.diagram --check docs/states.md
+	$(BIN)/python -m mpiop.cli.flags --check docs/operations.md
 	$(BIN)/python -m pytest --cov --cov-report=term --durations=10
 
 bench: setup ## figures of this machine

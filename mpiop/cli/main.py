@@ -1,29 +1,32 @@
 """The commands. Heavy modules are imported by the command that needs them."""
 
+import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Final, Literal
 
 import click
 
 from mpiop import __version__
+from mpiop.cli import flags
 from mpiop.cli.failure import BadInput
 
+_DEBUG: Final = 4  # upstream's -v counts up
 _STREAM = click.File("r", encoding="utf-8")
 _Command = Callable[..., Any]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    r"""Run MPI programs on Kubernetes, or on this machine alone.
+    """Run MPI programs on Kubernetes, or on this machine alone.
 
     \b
     First steps:
       mpiop run deploy/samples/openmpi-helloworld.yaml
       mpiop run --keep job.yaml        # and look at it with kubectl
       mpiop COMMAND --help
-    """
+    """  # noqa: D301 (\b is click's)
 
 
 def _cluster_options(command: _Command) -> _Command:
@@ -88,7 +91,7 @@ def run(  # noqa: PLR0913 (one parameter an option, as click has it)
     port: int,
     verbose: bool,
 ) -> None:
-    r"""Run the MPIJob in FILE (- for standard input) here, to its end.
+    """Run the MPIJob in FILE (- for standard input) here, to its end.
 
     A small cluster is started for it: its Pods are processes of this machine, and
     nothing is left of it afterwards. The exit code is the job's: 0 when it
@@ -101,7 +104,7 @@ def run(  # noqa: PLR0913 (one parameter an option, as click has it)
       mpiop run --image my/solver:1.0=./build job.yaml
       mpiop run --timeout 60 -o json - <job.yaml | jq .verdict
       mpiop run --keep job.yaml
-    """
+    """  # noqa: D301 (\b is click's)
     from mpiop.cli import images as image
     from mpiop.cli import manifest
 
@@ -150,13 +153,13 @@ def up(
     port: int,
     verbose: bool,
 ) -> None:
-    r"""Start an empty cluster and leave it up until Ctrl-C.
+    """Start an empty cluster and leave it up until Ctrl-C.
 
     \b
     Examples:
       mpiop local up --operator
       mpiop local up --port 6443
-    """
+    """  # noqa: D301 (\b is click's)
     from mpiop.cli import images as image
     from mpiop.cli import running
     from mpiop.local.cluster import Options
@@ -166,34 +169,30 @@ def up(
     running.up(Options(given, isolation, port), operator=operator)
 
 
-@cli.command()
-@click.option("--kubeconfig", metavar="PATH", help="Default: as kubectl finds it.")
-@click.option("--context", metavar="NAME", help="Of the kubeconfig.")
-@click.option(
-    "-n", "--namespace", "-namespace", metavar="NAME", help="Default: all namespaces."
-)
-@click.option("--workers", type=int, help="Jobs reconciled side by side.")
-@click.option("--writers", type=int, help="Creates and deletes side by side.")
-@click.option("--resync-seconds", type=float, help="Looks at every job this often.")
-@click.option("--relist-seconds", type=float, help="Lists every kind this often.")
-@click.option("--kubectl-image", metavar="IMAGE", help="Brings kubectl to launchers.")
-@click.option("--cluster-domain", metavar="DOMAIN", help="E.g. cluster.local.")
-def operator(**flags: str | float | None) -> None:
-    r"""Run the operator against a cluster until it is told to end.
+@cli.command(cls=flags.OperatorCommand)
+def operator(
+    *, version: bool, verbosity: int | None, **given: str | float | None
+) -> None:
+    """Run the operator against a cluster until it is told to end.
 
-    Each flag may also be set as MPIOP_NAME in the environment.
+    Each flag may also be set as MPIOP_NAME in the environment. Flags may be spelt with
+    one dash, as mpi-operator's are.
 
     \b
     Examples:
-      mpiop operator --kubeconfig ~/.kube/config
-      MPIOP_NAMESPACE=science mpiop operator
-    """
+      mpiop operator --kubeconfig ~/.kube/config --no-leader-elect
+      MPIOP_NAMESPACE=science,chemistry mpiop operator
+    """  # noqa: D301 (\b is click's)
     from mpiop.cli import operating
-    from mpiop.k8s.settings import SettingsError
+    from mpiop.k8s.settings import Settings, SettingsError
 
-    _log(verbose=True)
+    if version:
+        click.echo(_version())
+        return
+    if verbosity is not None and verbosity >= _DEBUG:
+        given["log_level"] = given["log_level"] or "debug"
     try:
-        raise SystemExit(operating.serve(flags))
+        raise SystemExit(operating.serve(Settings.read(os.environ, **given)))
     except SettingsError as error:
         raise BadInput(str(error)) from error
 
@@ -201,7 +200,11 @@ def operator(**flags: str | float | None) -> None:
 @cli.command()
 def version() -> None:
     """Print the version."""
-    click.echo(f"mpiop {__version__} (Python {platform.python_version()})")
+    click.echo(_version())
+
+
+def _version() -> str:
+    return f"mpiop {__version__} (Python {platform.python_version()})"
 
 
 def _log(*, verbose: bool) -> None:

@@ -1,10 +1,9 @@
 """Runs an operator from settings: the same for a cluster far away and for ours."""
 
 import logging
-import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Final, Self
 
@@ -72,13 +71,13 @@ class Background:
             self._failed(error)
 
 
-def serve(flags: Mapping[str, str | float | None]) -> int:
+def serve(settings: Settings) -> int:
     """Run an operator until a signal asks it to end; give the exit code.
 
     Raises:
-        SettingsError: a flag or variable cannot be meant, or there are no credentials.
+        SettingsError: there are no credentials.
     """
-    settings = Settings.read(os.environ, **flags)
+    log_to_stderr(logging.INFO)
     inbox: SimpleQueue[Message] = SimpleQueue()
     refused: list[ApiError] = []
 

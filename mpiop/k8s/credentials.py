@@ -6,7 +6,6 @@ its configuration loader and its connection pool are used, never its models.
 
 import os
 from collections.abc import Mapping
-from typing import Final
 
 import yaml
 from kubernetes.client import Configuration
@@ -16,15 +15,16 @@ from kubernetes.config import (
     load_kube_config,
 )
 
-from mpiop.k8s.settings import Settings, SettingsError
-
-IN_CLUSTER: Final = "KUBERNETES_SERVICE_HOST"
+from mpiop.k8s.settings import IN_CLUSTER, Settings, SettingsError
 
 
 def load(
     settings: Settings, environment: Mapping[str, str] | None = None
 ) -> Configuration:
     """Read credentials in kubectl's order: flag, $KUBECONFIG, in-cluster, home.
+
+    `--master` names another server; where there are no credentials at all, it is
+    spoken to without any.
 
     Raises:
         SettingsError: there are none, or they cannot be read.
@@ -43,5 +43,8 @@ def load(
                 persist_config=False,
             )
     except (ConfigException, OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"kubeconfig: {error}") from error
+        if path or not settings.master:
+            raise SettingsError(f"kubeconfig: {error}") from error
+    if settings.master:
+        found.host = settings.master.rstrip("/")
     return found

@@ -194,3 +194,21 @@ def test_bad_credentials_are_told(tmp_path: Path, text: str) -> None:
         load(Settings(), {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
     with pytest.raises(SettingsError, match="kubeconfig"):
         load(Settings(), {"KUBECONFIG": str(tmp_path / "missing")})
+
+
+def test_master_names_another_server(server: Served) -> None:
+    """Its URL wins over the kubeconfig's, whose credentials are still used."""
+    usual = load(Settings(kubeconfig=server.kubeconfig))
+    found = load(Settings(kubeconfig=server.kubeconfig, master="https://127.0.0.1:1/"))
+    assert found.host == "https://127.0.0.1:1"
+    assert found.cert_file == usual.cert_file
+
+
+def test_master_alone_is_enough(tmp_path: Path) -> None:
+    """Without any kubeconfig it is spoken to without credentials."""
+    config = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, str(tmp_path / "none"))
+        assert load(Settings(master="http://127.0.0.1:1"), {}).host.endswith(":1")
+        with pytest.raises(SettingsError, match="kubeconfig"):
+            load(Settings(), {})
