@@ -40,6 +40,7 @@ imports: setup ## who may import whom
 docs: setup ## regenerate what is generated in docs/
 	$(BIN)/python -m mpiop.states.diagram docs/states.md
 	$(BIN)/python -m mpiop.cli.flags docs/operations.md
+	$(BIN)/python -m tests.compatibility docs/compatibility.md
 
 test: setup ## tests alone; ARGS="-k word" narrows
 	$(BIN)/python -m pytest $(ARGS)
@@ -47,6 +48,7 @@ test: setup ## tests alone; ARGS="-k word" narrows
 check: lint types imports ## everything CI runs; ends in pytest's summary
 	$(BIN)/python -m mpiop.states.diagram --check docs/states.md
 	$(BIN)/python -m mpiop.cli.flags --check docs/operations.md
+	$(BIN)/python -m tests.compatibility docs/compatibility.md --check
 	$(BIN)/python -m pytest --cov --cov-report=term --durations=10
 
 bench: setup ## figures of this machine

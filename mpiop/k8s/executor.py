@@ -215,8 +215,12 @@ class Executor:
         launching.check(self.api, job, action)
         if action.manifest is not None:
             return self._create(job, action.ref, action.manifest)
-        patch = action.resume or {}
-        self._patch(job, Patch(action.ref, patch, action.resource_version))
+        version = action.resource_version
+        if action.reset:
+            never = {"status": {"startTime": None}}
+            cleared = self.api.patch(action.ref, never, version, "status")
+            version = cleared.resource_version
+        self._patch(job, Patch(action.ref, action.resume or {}, version))
         return None
 
     def _patch(self, job: Subject, action: Patch) -> None:

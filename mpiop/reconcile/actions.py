@@ -60,6 +60,8 @@ class CreateLauncher:
     Attributes:
         manifest: the Job to create, or None to resume the existing one.
         resume: merge patch that unsuspends the existing Job, or None.
+        reset: clear the Job's startTime first: servers before 1.35 or so keep it while
+            the Job is suspended, and let no directive of a started Job be changed.
     """
 
     ref: Ref
@@ -69,6 +71,7 @@ class CreateLauncher:
     manifest: Json | None = attrs.field(default=None, eq=False)
     resume: Json | None = attrs.field(default=None, eq=False)
     resource_version: str = ""
+    reset: bool = False
 
 
 @attrs.frozen

@@ -29,7 +29,14 @@ from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import Json, RemoteShell
 from mpiop.reconcile.policies import clean_up, startup, worker_loss
 from mpiop.reconcile.snapshot import FindingKind
-from mpiop.reconcile.views import ChildView, PodView, digest, ref_of
+from mpiop.reconcile.views import (
+    PUBLISHED,
+    SELECTOR,
+    ChildView,
+    PodView,
+    digest,
+    ref_of,
+)
 
 HOST_FILES: Final = ("hostfile", "discover_hosts.sh")
 MOUNT_SECONDS: Final = 60.0
@@ -74,11 +81,9 @@ def _base(facts: Facts) -> Iterator[Action]:
         config_map.config_map(job, facts.install, alive),
     ]
     if job.remote_shell is RemoteShell.KUBECTL_EXEC:
-        manifests += [
-            access.service_account(job),
-            access.role(job),
-            access.role_binding(job),
-        ]
+        if access.service_account_name(job) == names.access(job.name):
+            manifests.append(access.service_account(job))
+        manifests += [access.role(job), access.role_binding(job)]
     for manifest in manifests:
         ref = ref_of(manifest)
         found = [c for c in facts.others(ref.kind) if c.name == ref.name]
@@ -99,11 +104,24 @@ def _mend(facts: Facts, ref: Ref, manifest: Json, child: ChildView) -> Iterator[
     elif ref.kind == "Role" and child.digests.get("rules") != digest(manifest["rules"]):
         patch = {"rules": manifest["rules"]}
     elif ref.kind == "Service":
-        spec = cast("Mapping[str, object]", manifest["spec"])
-        if child.digests.get("selector") != digest(spec["selector"]):
-            patch = {"spec": {"selector": spec["selector"]}}
+        patch = _mend_service(cast("Mapping[str, object]", manifest["spec"]), child)
     if patch:
         yield Patch(ref, patch, child.resource_version)
+
+
+def _mend_service(spec: Json, child: ChildView) -> dict[str, object]:
+    """Give back whom it selects, and that it names them before they are ready."""
+    selector = cast("Mapping[str, object]", spec["selector"])
+    has = {k[len(SELECTOR) :] for k in child.digests if k.startswith(SELECTOR)}
+    wrong: dict[str, object] = {
+        key: selector.get(key)
+        for key in sorted(has | selector.keys())
+        if child.digests.get(SELECTOR + key) != digest(selector.get(key))
+    }
+    found: dict[str, object] = {"selector": wrong} if wrong else {}
+    if child.digests.get(PUBLISHED) != digest(spec[PUBLISHED]):
+        found[PUBLISHED] = spec[PUBLISHED]
+    return {"spec": found} if found else {}
 
 
 def _secret(facts: Facts) -> list[Action]:
@@ -164,7 +182,7 @@ def _launcher(facts: Facts) -> Iterator[Action]:
             yield from _secret(facts)
         yield _create_launcher(facts, suspend=False)
     elif job is not None and job.suspended and not (job.terminal or job.deleted):
-        patch = {**launcher.scheduling_patch(facts.job)}
+        patch = launcher.scheduling_patch(facts.job, job)
         spec = cast("Mapping[str, object]", patch.get("spec", {}))
         yield CreateLauncher(
             Ref("Job", facts.job.namespace, job.name),
@@ -173,6 +191,7 @@ def _launcher(facts: Facts) -> Iterator[Action]:
             suspended=False,
             resume={**patch, "spec": {**spec, "suspend": False}},
             resource_version=job.resource_version,
+            reset=job.started,
         )
 
 

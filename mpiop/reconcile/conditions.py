@@ -84,8 +84,14 @@ def _progress(facts: Facts, before: Recorded, phase: Phase) -> Iterator[Wish]:
     if _raised(facts, before) and phase not in {*VERDICTS, Phase.CLEANED}:
         message = f"attempt {facts.attempt + 1} follows"
         yield RESTARTING, "True", "MPIJobRestarting", message
-    if phase is Phase.LAUNCHER_RUNNING:
-        yield RUNNING, "True", "MPIJobRunning", "the launcher runs"
+    if phase is Phase.LAUNCHER_RUNNING and (before.since(RUNNING) or _all_run(facts)):
+        yield RUNNING, "True", "MPIJobRunning", "the launcher and its workers run"
+
+
+def _all_run(facts: Facts) -> bool:
+    """Whether every worker runs: a queue reads Running as "all Pods are there"."""
+    running = [pod for pod in facts.workers.values() if pod.phase == "Running"]
+    return len(running) >= facts.job.worker_replicas
 
 
 def _raised(facts: Facts, before: Recorded) -> bool:
@@ -95,12 +101,12 @@ def _raised(facts: Facts, before: Recorded) -> bool:
 
 def _refusals(facts: Facts, before: Recorded) -> Iterator[Wish]:
     if facts.recorded.refused_message:
-        yield VALID, "False", "Refused", facts.recorded.refused_message
+        yield VALID, "False", "ValidationError", facts.recorded.refused_message
     elif before.condition(VALID) is not None:
         yield VALID, "True", "Accepted", "the spec can be carried out"
     foreign = facts.found(FindingKind.FOREIGN)
     if foreign:
-        yield BLOCKED, "True", "NameTaken", foreign[0].message
+        yield BLOCKED, "True", "ErrResourceExists", foreign[0].message
     elif before.since(BLOCKED) is not None and not _still_missing(facts, before):
         yield BLOCKED, "False", "NameFree", "no foreign object is in the way"
 

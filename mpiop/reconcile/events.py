@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from mpiop.reconcile.actions import Action, Count, EmitEvent
+from mpiop.reconcile.mpijob import Json
+from mpiop.reconcile.reading import dig
 from mpiop.reconcile.recorded import Condition, Recorded
 
 JOBS_CREATED: Final = "jobs_created"
@@ -30,10 +32,20 @@ _SAID: Final[dict[tuple[str, str], Literal["Normal", "Warning"]]] = {
     ("Valid", "False"): "Warning",
     ("Blocked", "True"): "Warning",
 }
+_RESTART_POLICY: Final = (
+    "restartPolicy in the launcher's Pod template has no effect: the launcher's Pod"
+    " never restarts in place, and runPolicy.backoffLimit says how often it is retried"
+)
 
 
-def announce(before: Recorded, after: Recorded) -> Iterator[Action]:
-    """Yield the Events and counts of what has become true."""
+def announce(before: Recorded, after: Recorded, launcher: Json) -> Iterator[Action]:
+    """Yield the Events and counts of what has become true.
+
+    Args:
+        before: what was recorded until now.
+        after: what is recorded from now on.
+        launcher: the launcher's Pod template.
+    """
     for entry in after.conditions:
         old = before.condition(entry.type)
         if old is not None and not _news(old, entry):
@@ -44,6 +56,8 @@ def announce(before: Recorded, after: Recorded) -> Iterator[Action]:
             yield EmitEvent(kind, entry.reason, entry.message)
         if entry.type in _COUNTED and entry.status == "True":
             yield Count(_COUNTED[entry.type])
+    if before.condition("Created") is None and dig(launcher, "spec", "restartPolicy"):
+        yield EmitEvent("Warning", "SetPodTemplateRestartPolicy", _RESTART_POLICY)
     warnings = [one for one in after.warnings if one not in before.warnings]
     if warnings:
         yield EmitEvent("Warning", "APIWarning", "; ".join(warnings))

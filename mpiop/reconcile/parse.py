@@ -209,7 +209,7 @@ def _run_policy(spec: Field, launcher: Json, version: defaults.Defaults) -> RunP
         suspend=bool(policy.get("suspend").boolean()),
         ttl_seconds_after_finished=policy.get("ttlSecondsAfterFinished").integer(0),
         active_deadline_seconds=policy.get("activeDeadlineSeconds").integer(0),
-        managed_by=policy.get("managedBy").string(),
+        managed_by=validation.manager(policy.get("managedBy")),
         scheduling=_scheduling(policy.get("schedulingPolicy")),
     )
 

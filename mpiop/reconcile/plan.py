@@ -20,6 +20,7 @@ from mpiop.reconcile import (
     recorded,
     remember,
     status,
+    validation,
 )
 from mpiop.reconcile.actions import Action, Look, LookEvents, Plan, Ref
 from mpiop.reconcile.facts import Facts, sort_out
@@ -38,7 +39,6 @@ from mpiop.reconcile.recorded import Condition, Recorded
 from mpiop.reconcile.snapshot import Snapshot
 from mpiop.states import VERDICTS, Observation, Phase, Verdict, advance
 
-MANAGED_BY_US = "kubeflow.org/mpi-operator"
 LOOK_AGAIN_SECONDS = 15.0
 
 
@@ -51,7 +51,7 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     manifest = snapshot.manifest
     if dig(manifest, "metadata", "deletionTimestamp") is not None:
         return Plan()  # garbage collection owns it
-    if not _ours(manifest):
+    if validation.managed_elsewhere(dig(manifest, "spec", "runPolicy", "managedBy")):
         return Plan()
     before = recorded.read(manifest)
     job, refused = _job(snapshot, before)
@@ -81,7 +81,8 @@ def _decide(facts: Facts, refused: str) -> Plan:
     actions: list[Action] = [] if write is None else [write]
     actions += _work(facts, after, phase, outcome)
     if write is not None:
-        actions += events.announce(before, after.recorded)
+        template = after.job.launcher.template
+        actions += events.announce(before, after.recorded, template)
     return Plan(tuple(actions), _requeue(after, phase, later))
 
 
@@ -99,12 +100,6 @@ def observe(facts: Facts) -> Observation:
         refused=bool(facts.recorded.refused_message),
         workers_ready=facts.workers_ready,
     )
-
-
-def _ours(manifest: Json) -> bool:
-    """Whether this operator is to manage the job (upstream 5.2, step 3)."""
-    manager = dig(manifest, "spec", "runPolicy", "managedBy")
-    return manager in {None, MANAGED_BY_US}
 
 
 def _job(snapshot: Snapshot, before: Recorded) -> tuple[MPIJob, str]:

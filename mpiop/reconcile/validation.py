@@ -8,10 +8,30 @@ import re
 from typing import Final
 
 from mpiop.reconcile import names
-from mpiop.reconcile.fields import Field, shown
+from mpiop.reconcile.fields import Field, instead, shown
 
 LABEL: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _CONTAINER_OBJECTS: Final = ("resources", "securityContext")
+
+MANAGERS: Final = ("kubeflow.org/mpi-operator", "kubeflow.org/training-operator")
+_OTHER: Final = re.compile(r"(?!kubeflow\.org/)[a-z0-9.-]+/[^/]+")
+
+
+def managed_elsewhere(manager: object) -> bool:
+    """Whether a job is another controller's, whose name has a domain of its own.
+
+    What names nobody (a slip, "") is ours: else nobody would tell the user.
+    """
+    return isinstance(manager, str) and _OTHER.fullmatch(manager) is not None
+
+
+def manager(field: Field) -> str | None:
+    """Read whose job it is: both operators' names that mpiop replaces mean mpiop."""
+    name = field.string()
+    if name is not None and name not in MANAGERS and not managed_elsewhere(name):
+        other = instead(name, MANAGERS)
+        field.wrong(f"{shown(name)} is nobody's name; leave it out, or {other}")
+    return name
 
 
 def check_name(name: Field, workers: int) -> None:

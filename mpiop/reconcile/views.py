@@ -7,7 +7,7 @@ Nothing here decides; a view repeats what the API server said.
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import cast
+from typing import Final, cast
 
 import attrs
 
@@ -15,6 +15,9 @@ from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName, Ref
 from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.reading import dig, integer, items, parse_time, text
+
+PUBLISHED: Final = "publishNotReadyAddresses"
+SELECTOR: Final = "selector/"
 
 
 @attrs.frozen
@@ -84,6 +87,8 @@ class JobView:
         reason: of the terminal condition (BackoffLimitExceeded, PodFailurePolicy).
         ended: time of the terminal condition.
         started: status.startTime is set.
+        labels: keys of those of its Pod template.
+        annotations: keys of those of its Pod template.
     """
 
     name: str
@@ -99,6 +104,8 @@ class JobView:
     message: str
     ended: datetime | None
     started: bool
+    labels: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -106,8 +113,8 @@ class ChildView:
     """Any other child: identity, and a digest of each of its values.
 
     Attributes:
-        digests: per key of `data` (ConfigMap) or for "rules" (Role), "spec"
-            (Service): what `digest` gives for the desired value.
+        digests: per key of `data` (ConfigMap), for "rules" (Role), for PUBLISHED and
+            per key of the selector (Service): what `digest` gives for the value.
     """
 
     kind: KindName
@@ -264,7 +271,14 @@ def job_view(manifest: Json) -> JobView:
         message=text(verdict, "message"),
         ended=parse_time(dig(verdict, "lastTransitionTime")),
         started=dig(manifest, "status", "startTime") is not None,
+        labels=_keys(manifest, "labels"),
+        annotations=_keys(manifest, "annotations"),
     )
+
+
+def _keys(manifest: Json, of: str) -> tuple[str, ...]:
+    found = dig(manifest, "spec", "template", "metadata", of)
+    return tuple(map(str, found)) if isinstance(found, Mapping) else ()
 
 
 def _digested(kind: KindName, manifest: Json) -> Mapping[str, object]:
@@ -274,8 +288,15 @@ def _digested(kind: KindName, manifest: Json) -> Mapping[str, object]:
     if kind == "Role":
         return {"rules": manifest.get("rules")}
     if kind == "Service":
-        return {"selector": dig(manifest, "spec", "selector")}
+        published = dig(manifest, "spec", PUBLISHED)
+        selector = dig(manifest, "spec", "selector")
+        return {PUBLISHED: published, **_prefixed(selector)}
     return {}
+
+
+def _prefixed(selector: object) -> Json:
+    found = selector if isinstance(selector, Mapping) else {}
+    return {SELECTOR + str(key): value for key, value in found.items()}
 
 
 def child_view(kind: KindName, manifest: Json) -> ChildView:

@@ -48,11 +48,13 @@ def without_defaults(schema: Any) -> Any:  # noqa: ANN401
     return [without_defaults(v) for v in schema] if isinstance(schema, list) else schema
 
 
+@pytest.mark.compat("crd.size")
 def test_plain_apply_takes_it() -> None:
     """kubectl's annotation of client-side apply holds 262,144 bytes."""  # noqa: D403
     assert len(yaml.safe_dump(CRD)) < 262_144
 
 
+@pytest.mark.compat("crd.versions", "crd.names")
 def test_both_versions_have_the_same_fields() -> None:
     """Nothing is pruned whichever version is read or written."""
     one, two = (without_defaults(kind(version).schema) for version in VERSIONS)
@@ -145,6 +147,8 @@ def test_what_is_wrong_is_refused_at_the_door(
     assert any(words in str(error) for error in errors), errors
 
 
+@pytest.mark.compat("spec.mpiReplicaSpecs")
+@pytest.mark.checklist("7.8.unknown-replica")
 def test_an_unknown_replica_type_is_named_as_such() -> None:
     """`worker` in lower case is a frequent slip."""
     manifest = job()

@@ -86,6 +86,7 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
         yield from leaves(child, f"{path}.{key}".lstrip("."))
 
 
+@pytest.mark.compat("crd.versions")
 def test_the_versions_differ_in_two_defaults_only() -> None:
     """Whatever one version stores, the other one reads."""
     old, new = (dict(leaves(schema(one))) for one in VERSIONS)
@@ -138,6 +139,7 @@ def declared_fields(node: Obj, path: str) -> Iterator[str]:
         yield from declared_fields(child, f"{path}.{key}")
 
 
+@pytest.mark.compat("crd.unknown-fields")
 def test_schema_and_parser_know_the_same_fields() -> None:
     """A field that only one of them knows is pruned, or kept and ignored."""
     spec = schema("v2beta1")["properties"]["spec"]
@@ -160,6 +162,7 @@ def test_the_servers_defaults_mean_what_the_parsers_do(
     assert parse(stored) == meant
 
 
+@pytest.mark.compat("crd.unknown-fields")
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: str(path.stem))
 def test_samples_pass_strictly_and_untouched(world: World, sample: Path) -> None:
     """What a user wrote into a template stays, the misspelt `request` included."""
@@ -215,6 +218,13 @@ BAD: list[tuple[str, object, str, str]] = [
     ("spec.slotsPerWorker", 0, "spec.slotsPerWorker", "equal to 1"),
     ("spec.slotsPerWorker", "2", "spec.slotsPerWorker", "must be of type integer"),
     ("spec.sshAuthMountPath", "", "spec.sshAuthMountPath", "at least 1 chars"),
+    (
+        "spec.runPolicy.managedBy",
+        "kubeflow.org/mpi-operater",
+        "spec.runPolicy.managedBy",
+        "must be left out",
+    ),
+    ("spec.runPolicy.managedBy", "", "spec.runPolicy.managedBy", "must be left out"),
     ("spec.runPolicy.suspend", "yes", "spec.runPolicy.suspend", "of type boolean"),
     *(
         (f"spec.runPolicy.{field}", -1, f"spec.runPolicy.{field}", "equal to 0")
@@ -227,6 +237,7 @@ BAD: list[tuple[str, object, str, str]] = [
 ]
 
 
+@pytest.mark.compat("validation.report")
 @pytest.mark.parametrize(
     ("version", "path", "value", "where", "words"),
     [(v, *bad) for v, bad in itertools.product(VERSIONS, BAD)],

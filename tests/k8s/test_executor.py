@@ -148,6 +148,7 @@ def test_order_is_kept_and_everything_done(world: World) -> None:
     assert world.counted == [("jobs_created", {})]
 
 
+@pytest.mark.defect("D14", "E8")
 def test_writes_carry_identity(world: World) -> None:
     """Patches carry the resourceVersion, deletions the uid."""
     world.run(
@@ -190,6 +191,7 @@ def test_nothing_is_told_without_the_status(world: World) -> None:
     assert world.counted == []
 
 
+@pytest.mark.defect("D12")
 def test_creates_start_slowly() -> None:
     """Side by side go 1, 2, 4, ...; after a failure no further batch."""
     batches: list[int] = []
@@ -427,6 +429,25 @@ def test_a_suspended_launcher_may_be_made_for_a_suspended_job(world: World) -> N
     assert world.run(action) == Report(acted=1)
     body = world.server.bodies()[-1]
     assert body == {**resume, "metadata": {"resourceVersion": "12"}}
+
+
+@pytest.mark.compat("edits.launcher-template")
+@pytest.mark.checklist("7.1.ResumeMPIJobClearsStartTime")
+@pytest.mark.defect("D2")
+def test_a_job_that_had_started_is_reset_before_it_is_resumed(world: World) -> None:
+    """Its startTime goes first, by the status; the resume builds on that version."""
+    world.server.replies["GET", "pi"] = mpijob()
+    world.server.replies["GET", "pods"] = pods()
+    resume = {"spec": {"suspend": False}}
+    action = attrs.evolve(
+        launch(), manifest=None, resume=resume, resource_version="12", reset=True
+    )
+    assert world.run(action) == Report(acted=1)
+    assert world.server.sent()[-2:] == [("PATCH", "status"), ("PATCH", "pi-launcher")]
+    assert world.server.bodies() == [
+        {"status": {"startTime": None}, "metadata": {"resourceVersion": "12"}},
+        {**resume, "metadata": {"resourceVersion": "9"}},
+    ]
 
 
 def test_a_long_message_is_cut_between_characters() -> None:

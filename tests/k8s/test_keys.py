@@ -25,6 +25,7 @@ def openssh(private: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> 
     )
 
 
+@pytest.mark.compat("objects.Secret")
 def test_the_secret_has_upstreams_keys_and_ours() -> None:
     """Only strings in base64 can be posted as the data of a Secret."""
     data = make_keys()
@@ -33,6 +34,7 @@ def test_the_secret_has_upstreams_keys_and_ours() -> None:
     assert all(isinstance(value, str) for value in data.values())
 
 
+@pytest.mark.compat("objects.Secret")
 def test_the_users_key_is_p521_in_sec1_pem(keys: dict[str, bytes]) -> None:
     """The form that images have been given by upstream, without a passphrase."""
     assert keys[USER_KEY].startswith(b"-----BEGIN EC PRIVATE KEY-----\n")

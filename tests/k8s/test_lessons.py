@@ -1,5 +1,7 @@
 """Findings and awaited writes: what is kept of a job between two plans."""
 
+import pytest
+
 from mpiop.k8s.freshness import PATIENCE_SECONDS, Freshness
 from mpiop.k8s.lessons import WARNINGS, Lessons
 from mpiop.k8s.store import Store, entry
@@ -87,6 +89,7 @@ def freshness() -> tuple[Freshness, Store, FakeTime, list[KindName]]:
     return Freshness(store, time.clock, relisted.append), store, time, relisted
 
 
+@pytest.mark.defect("D13", "D25")
 def test_an_own_write_is_waited_for() -> None:
     """A job is not fresh until the cache shows every own write."""
     fresh, store, time, _ = freshness()

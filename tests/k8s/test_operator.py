@@ -229,6 +229,7 @@ def test_warnings_reach_the_next_plan() -> None:
     assert 'unknown field "spec.containers[0].resources.request"' in seen
 
 
+@pytest.mark.checklist("7.1.Nonexistent", "7.6.Nothing", "7.7.not-found")
 def test_a_deleted_job_is_forgotten() -> None:
     """Nothing is done for a job that is gone, and nothing kept."""
     world = Harness(toy.plan)

@@ -85,6 +85,7 @@ def test_list_then_watch() -> None:
     assert it.reflector.state.resource_version == "9"
 
 
+@pytest.mark.defect("D29")
 def test_children_are_selected_and_bookmarks_asked_for() -> None:
     """Only what carries our label is asked for; a watch has an end and bookmarks."""
     it = world([listing()])
@@ -95,6 +96,7 @@ def test_children_are_selected_and_bookmarks_asked_for() -> None:
     assert second["timeoutSeconds"] == "300"
 
 
+@pytest.mark.defect("D32")
 def test_pages_are_followed() -> None:
     """A long list comes in pages; what is not in any of them is gone."""
     it = world([listing("a", more="next"), listing("b")])
@@ -216,6 +218,7 @@ def test_relist_ends_the_watch() -> None:
     assert it.names() == {"b"}
 
 
+@pytest.mark.defect("D30")
 def test_a_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """403 for an hour is one line of log, and shown as what is in the way."""
     it = world([status_reply(403, "Forbidden")])

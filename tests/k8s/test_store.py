@@ -41,6 +41,7 @@ def test_a_child_leads_to_its_job(store: Store) -> None:
     assert store.remove("Pod", worker("a", 6)) == PI
 
 
+@pytest.mark.checklist("7.1.InvalidKey", "7.6.Nothing")
 def test_an_unknown_job_is_no_key(store: Store) -> None:
     """A child of a job that is not known leads nowhere, until the job comes."""
     assert store.remove("MPIJob", mpijob(2)) == PI

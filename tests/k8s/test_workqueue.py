@@ -124,6 +124,7 @@ QueueMachine.TestCase.settings = settings(deadline=None, stateful_step_count=40)
 test_queue_does_what_the_model_does: Any = QueueMachine.TestCase
 
 
+@pytest.mark.defect("D11")
 def test_a_key_in_hand_comes_again_once_it_is_done() -> None:
     """A key is never in two hands, and no addition is lost."""
     queue: WorkQueue[str] = WorkQueue(FakeTime().clock)

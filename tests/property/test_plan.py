@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,7 @@ def test_looks_are_asked_once(snapshot: Snapshot) -> None:
     assert planned(snapshot).looks == ()
 
 
+@pytest.mark.defect("D38")
 @given(snapshots())
 def test_only_own_children_are_changed(snapshot: Snapshot) -> None:
     """Patches and deletes name an object whose controller is this job, by its uid."""
@@ -97,6 +99,7 @@ def test_what_is_recorded_is_written_first(snapshot: Snapshot) -> None:
     assert kinds.count(0) <= 1
 
 
+@pytest.mark.defect("D6")
 @given(snapshots())
 def test_a_recorded_verdict_is_never_run_again(snapshot: Snapshot) -> None:
     """After the verdict nothing is created and the verdict stays."""

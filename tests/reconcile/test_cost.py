@@ -35,6 +35,7 @@ def ended(found: Harness, sample: str) -> Callable[[], bool]:
     return lambda: found.phase(name(sample)) == "Cleaned"
 
 
+@pytest.mark.defect("D17")
 def test_a_normal_life_over_ssh() -> None:
     """At most 2N+12 writes: N+4 creates, 5 status writes, 3 Events, N deletes."""
     sample = "openmpi-helloworld-ssh.yaml"
@@ -96,6 +97,7 @@ def hold(found: Harness, phase: str) -> None:
         found.node.launcher_seconds = 1e6
 
 
+@pytest.mark.defect("D9", "E4")
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_second_reconcile_costs_nothing(phase: str) -> None:
     """In every phase, an operator that starts anew finds nothing to write."""

@@ -11,6 +11,7 @@ from mpiop.reconcile import names
 from mpiop.reconcile.desired import config_map, launcher, worker
 from mpiop.reconcile.mpijob import Install, Json, MPIJob
 from mpiop.reconcile.parse import parse
+from mpiop.reconcile.views import job_view
 from tests.local.apiserver_world import World
 from tests.reconcile.test_desired_golden import (
     CASES,
@@ -115,6 +116,7 @@ def test_a_strict_api_server_accepts_every_child(case: str) -> None:
         assert made.status == 201, made.body
 
 
+@pytest.mark.compat("template.mounts")
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_mounted_exists(case: str) -> None:
     """A key that ConfigMap or Secret lacks would keep the Pod from starting."""
@@ -150,6 +152,7 @@ def test_programs_that_are_named_are_mounted(case: str) -> None:
             assert named <= there
 
 
+@pytest.mark.compat("objects.owner", "objects.labels")
 @pytest.mark.parametrize("case", CASES)
 def test_every_child_is_known_by_its_owner_and_labels(case: str) -> None:
     """Owned by this very job in the stored version; Pods are found by upstream's."""
@@ -177,6 +180,13 @@ def test_every_child_is_known_by_its_owner_and_labels(case: str) -> None:
     assert found[-1]["metadata"]["labels"]["mpiop/attempt"] == "0"
 
 
+@pytest.mark.compat(
+    "objects.Worker",
+    "objects.Launcher",
+    "objects.Service",
+    "objects.ConfigMap",
+    "objects.Secret",
+)
 def test_children_have_upstreams_names() -> None:
     """All but the Secret's, which carries the uid."""
     over_ssh = children(job())
@@ -217,6 +227,7 @@ AGENTS = {
 HIDDEN = {"NVIDIA_VISIBLE_DEVICES": "", "NVIDIA_DRIVER_CAPABILITIES": ""}
 
 
+@pytest.mark.compat("env.OpenMPI", "env.Intel", "env.MPICH", "env.agent", "env.role")
 @pytest.mark.parametrize("implementation", UPSTREAM)
 def test_the_launcher_has_upstreams_environment(implementation: str) -> None:
     """Names and values to the letter; the remote-start agent is ours in addition."""
@@ -232,6 +243,7 @@ def test_the_launcher_has_upstreams_environment(implementation: str) -> None:
     assert not others & set(found)
 
 
+@pytest.mark.compat("env.agent", "env.OpenMPI")
 def test_a_v1_launcher_has_upstreams_environment() -> None:
     """Both v1 operators' names; Intel's too, since v1 had no implementation field."""
     found = env(launcher_spec(job(version="v1")))
@@ -247,6 +259,7 @@ def test_a_v1_launcher_has_upstreams_environment() -> None:
     assert "OMPI_MCA_plm_rsh_args" not in found
 
 
+@pytest.mark.compat("env.OpenMPI")
 @pytest.mark.parametrize("case", CASES)
 def test_open_mpi_5_is_never_told_to_keep_full_names(case: str) -> None:
     """It would call its own launcher, and hang."""
@@ -259,6 +272,10 @@ def test_a_tree_of_daemons_is_left_alone_over_ssh() -> None:
     assert not [name for name in env(launcher_spec(job())) if "no_tree" in name]
 
 
+@pytest.mark.compat(
+    "hostfile", "hostfile.names", "discover_hosts.sh", "spec.runLauncherAsWorker"
+)
+@pytest.mark.checklist("7.1.NewConfigMap", "7.1.UpdateDiscoverHosts")
 @pytest.mark.parametrize(
     ("spec", "version", "hostfile", "discovered"),
     [
@@ -297,6 +314,8 @@ def test_hostfile_and_discovery_are_upstreams_to_the_byte(
     )
 
 
+@pytest.mark.compat("discover_hosts.sh")
+@pytest.mark.defect("D34")
 def test_the_tenth_worker_follows_the_ninth() -> None:
     """Upstream sorts discovered hosts by letters: worker-10 before worker-2."""
     raw = manifest("pi", {}, MPIRUN, container())
@@ -307,6 +326,8 @@ def test_the_tenth_worker_follows_the_ninth() -> None:
     assert lines == [f"echo pi-worker-{i}.pi.team.svc" for i in range(12)]
 
 
+@pytest.mark.compat("spec.runLauncherAsWorker")
+@pytest.mark.checklist("7.6.IsGPULauncher", "7.7.gpu")
 @pytest.mark.parametrize(
     ("version", "resource", "works"),
     [
@@ -324,6 +345,7 @@ def test_v1s_gpu_launcher_takes_ranks(version: str, resource: str, works: bool) 
     assert data(found)["hostfile"].startswith("pi-launcher ") is works
 
 
+@pytest.mark.compat("env.NVIDIA")
 @pytest.mark.parametrize("version", ["v1", "v2beta1"])
 def test_a_launcher_that_asks_for_a_gpu_sees_it(version: str) -> None:
     """Empty NVIDIA_* would hide what the scheduler gave it."""
@@ -364,6 +386,8 @@ def test_a_users_binding_policy_stands_alone(name: str) -> None:
     assert {key: found[key] for key in BINDING & found.keys()} == {name: "core"}
 
 
+@pytest.mark.compat("env.order")
+@pytest.mark.checklist("7.7.intel-env")
 def test_the_users_environment_wins() -> None:
     """Every name of ours can be set by the user, and is there once."""
     ours = launcher_spec(job())["containers"][0]["env"]
@@ -372,6 +396,7 @@ def test_the_users_environment_wins() -> None:
     assert spec["containers"][0]["env"] == theirs
 
 
+@pytest.mark.compat("spec.mainContainer")
 def test_the_container_to_start_in_is_named() -> None:
     """spec.mainContainer, else the worker's first; never left to kubectl."""
     sidecar = container(name="first one")
@@ -382,6 +407,9 @@ def test_the_container_to_start_in_is_named() -> None:
     assert "container=second\n" in data(chosen)["agent.sh"]
 
 
+@pytest.mark.compat("hostfile.names", "dns.search")
+@pytest.mark.checklist("7.1.NewConfigMap")
+@pytest.mark.defect("D18")
 def test_the_clusters_domain_completes_names() -> None:
     """In the hostfile only where it is set, in the search list always."""
     install = Install(cluster_domain="corp.example")
@@ -396,6 +424,13 @@ def test_the_clusters_domain_completes_names() -> None:
     ]
 
 
+@pytest.mark.compat(
+    "objects.Worker",
+    "template.mounts",
+    "template.file-modes",
+    "spec.sshAuthMountPath",
+    "env.role",
+)
 def test_a_worker_with_a_command_keeps_upstreams_contract() -> None:
     """Keys where the image wants them, nothing of ours in their place."""
     own = container(command=["/usr/sbin/sshd", "-De"])
@@ -423,6 +458,7 @@ def test_a_worker_with_a_command_keeps_upstreams_contract() -> None:
     assert volume(root, "ssh-auth")["secret"]["defaultMode"] == 0o600
 
 
+@pytest.mark.compat("objects.Worker")
 def test_arguments_alone_are_a_command_over_ssh() -> None:
     """Upstream's condition: an image's entrypoint gets them."""
     main = worker_pod(job(worker=container(args=["sshd", "-De"])))["spec"][
@@ -442,6 +478,8 @@ def test_a_probe_of_the_user_is_kept(version: str) -> None:
     assert ("readinessProbe" in plain) is (version == "v2beta1")
 
 
+@pytest.mark.compat("replica-index")
+@pytest.mark.checklist("7.8.rank-order")
 @pytest.mark.parametrize(
     ("both", "index", "replica_index"),
     [(False, 0, "0"), (True, 0, "1"), (True, 1, "2")],
@@ -488,6 +526,7 @@ def without(value: Mapping[str, Any], *keys: str) -> Obj:
     return {key: held for key, held in value.items() if key not in keys}
 
 
+@pytest.mark.compat("template.pass-through", "template.metadata")
 @pytest.mark.parametrize("version", ["v1", "v2beta1"])
 def test_templates_pass_through(version: str) -> None:
     """Fields that nobody knows survive, and only what is documented changes."""
@@ -522,6 +561,7 @@ def waits(found: MPIJob) -> list[str]:
     return [one["name"] for one in launcher_spec(found)["initContainers"]]
 
 
+@pytest.mark.compat("objects.kubectl-delivery")
 def test_the_wait_comes_last_and_kubectl_first() -> None:
     """The user's own init containers run between them."""
     raw: Any = manifest("pi", {"remoteShell": "KubectlExec"}, MPIRUN, container())
@@ -573,6 +613,8 @@ def test_a_user_who_may_do_nothing_can_bring_kubectl() -> None:
     }
 
 
+@pytest.mark.compat("template.serviceAccountName", "objects.RoleBinding")
+@pytest.mark.checklist("7.7.service-account")
 def test_an_account_of_the_user_is_used_and_bound() -> None:
     """Launcher and RoleBinding name the same one."""
     raw: Any = manifest("pi", {"remoteShell": "KubectlExec"}, MPIRUN, container())
@@ -587,23 +629,34 @@ def test_an_account_of_the_user_is_used_and_bound() -> None:
         assert launcher_spec(found)["serviceAccountName"] == (account or "pi-launcher")
 
 
+@pytest.mark.compat("edits.launcher-template")
+@pytest.mark.checklist("7.1.ResumeWithExistingLauncher", "7.8.restored")
+@pytest.mark.defect("D37")
 def test_resuming_carries_scheduling_directives_only() -> None:
-    """What a queue has written into the template since, None where it took away."""
+    """What a queue has written into the template since; what it took away goes."""
     raw: Any = manifest("pi", {}, MPIRUN, container())
     template = raw["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]
-    template["metadata"] = {"labels": {"l": "1"}, "annotations": {}}
+    template["metadata"] = {"labels": {"l": "1"}, "annotations": {"new": "1"}}
     template["spec"]["nodeSelector"] = {"pool": "a"}
     found = parse(raw)
     assert isinstance(found, MPIJob)
-    patch = {
-        "metadata": {"labels": {"l": "1"}},
-        "spec": {
-            "nodeSelector": {"pool": "a"},
-            "tolerations": None,
-            "schedulingGates": None,
-        },
+    made: Any = launcher.launcher_job(found, INSTALL, 0, suspend=True)
+    held = made["spec"]["template"]["metadata"]
+    held["labels"] |= {"job-name": "pi-launcher", "old": "1"}
+    held["annotations"] = {"old": "1"}
+    patch: Any = launcher.scheduling_patch(found, job_view(made))
+    template = patch["spec"]["template"]
+    assert template["spec"] == {
+        "nodeSelector": {"pool": "a"},
+        "tolerations": None,
+        "schedulingGates": None,
     }
-    assert launcher.scheduling_patch(found) == {"spec": {"template": patch}}
+    assert template["metadata"]["annotations"] == {"new": "1", "old": None}
+    labels = template["metadata"]["labels"]
+    assert {"l": "1", "old": None}.items() <= labels.items()
+    assert "job-name" not in labels
+    kept = without(labels, "old")
+    assert kept == without(held["labels"], "old", "job-name") | {"l": "1"}
 
 
 def test_a_job_without_workers_has_no_worker_pod() -> None:

@@ -150,6 +150,18 @@ def _text(dumper: Plain, text: str) -> yaml.Node:
 Plain.add_representer(str, _text)
 
 
+@pytest.mark.compat(
+    "objects.Launcher",
+    "objects.Worker",
+    "template.hostNetwork",
+    "objects.Service",
+    "objects.ConfigMap",
+    "objects.Role",
+    "objects.RoleBinding",
+    "objects.ServiceAccount",
+)
+@pytest.mark.checklist("7.1.NewLauncherAndWorker")
+@pytest.mark.defect("D23")
 @pytest.mark.parametrize("case", CASES)
 def test_children_are_as_reviewed(case: str) -> None:
     """Every byte that reaches the API server was read by a person."""

@@ -179,6 +179,7 @@ def test_the_host_is_found_among_options(mounted: Mounted, words: list[str]) -> 
     assert mounted.record.read_text() == "+3\n"
 
 
+@pytest.mark.defect("E2")
 def test_kubectl_gets_pod_and_container(tmp_path: Path) -> None:
     """A sidecar may come first in a worker, so the container is named."""
     mounted = mount(tmp_path, job_of("KubectlExec", mainContainer="it's"))
@@ -270,6 +271,8 @@ def test_an_agent_that_is_ended_records_no_failure(mounted: Mounted) -> None:
     assert mounted.record.read_text() == "+0\n"
 
 
+@pytest.mark.checklist("7.6.WaitingPodRunning")
+@pytest.mark.defect("E11")
 def test_the_wait_names_the_first_blocker_until_all_answer(mounted: Mounted) -> None:
     """One line a change in log and termination message; empty at the end."""
     gate = mounted.folder / "gate"

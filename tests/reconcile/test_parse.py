@@ -19,6 +19,7 @@ from mpiop.reconcile.mpijob import (
     WorkerFailurePolicy,
 )
 from mpiop.reconcile.parse import parse
+from mpiop.reconcile.views import job_view
 
 Obj = dict[str, Any]
 TEMPLATE: Obj = {"spec": {"containers": [{"name": "mpi", "image": "i:1"}]}}
@@ -114,6 +115,19 @@ def put(job: Obj, path: str, value: object) -> Obj:
     return job
 
 
+@pytest.mark.compat(
+    "spec",
+    "spec.slotsPerWorker",
+    "spec.sshAuthMountPath",
+    "spec.launcherCreationPolicy",
+    "spec.mpiImplementation",
+    "spec.mpiReplicaSpecs",
+    "spec.mpiReplicaSpecs.*",
+    "spec.runPolicy",
+    "spec.runPolicy.cleanPodPolicy",
+    "spec.runPolicy.backoffLimit",
+)
+@pytest.mark.checklist("7.3.SetDefaults")
 def test_defaults_of_v2beta1() -> None:
     """What a v2beta1 job means where it says nothing."""
     job = good(manifest())
@@ -130,6 +144,12 @@ def test_defaults_of_v2beta1() -> None:
     assert (job.namespace, job.uid, job.deleting) == ("default", "", False)
 
 
+@pytest.mark.compat(
+    "spec.remoteShell",
+    "spec.mpiReplicaSpecs.*.restartPolicy",
+    "spec.runPolicy.backoffLimit",
+)
+@pytest.mark.checklist("7.7.defaults")
 def test_defaults_of_v1() -> None:
     """v1 differs in remote shell, retries and the launcher's restart policy."""
     job = good(manifest("v1"))
@@ -138,6 +158,8 @@ def test_defaults_of_v1() -> None:
     assert job.launcher.restart_policy == "Never"
 
 
+@pytest.mark.compat("spec.mpiReplicaSpecs.*.replicas")
+@pytest.mark.defect("D21")
 def test_workers_default_to_one_where_the_section_is_there() -> None:
     """Upstream never accepted a Worker section without replicas."""
     job = manifest()
@@ -147,6 +169,8 @@ def test_workers_default_to_one_where_the_section_is_there() -> None:
     assert good(job).worker_replicas == 0
 
 
+@pytest.mark.compat("spec.cleanPodPolicy")
+@pytest.mark.checklist("7.7.defaults")
 @pytest.mark.parametrize(
     ("top", "policy", "expected"),
     [("Running", None, "Running"), (None, "All", "All"), ("Running", "All", "All")],
@@ -160,6 +184,7 @@ def test_clean_pod_policy_at_the_top_of_spec_is_an_alias(
     assert good(job).run_policy.clean_pod_policy == expected
 
 
+@pytest.mark.compat("spec.runPolicy.workerFailurePolicy")
 @pytest.mark.parametrize(
     "container",
     [
@@ -178,6 +203,7 @@ def test_a_launcher_that_discovers_hosts_outlives_its_workers(container: Obj) ->
     assert not good(job).elastic
 
 
+@pytest.mark.compat("spec.remoteShell")
 def test_annotation_then_record_then_field_choose_the_remote_shell() -> None:
     """The record wins over the field, the annotation over both."""
     job = put(manifest(), "spec.remoteShell", "SSH")
@@ -188,6 +214,7 @@ def test_annotation_then_record_then_field_choose_the_remote_shell() -> None:
     assert good(job, remote_shell=kubectl).remote_shell is RemoteShell.SSH
 
 
+@pytest.mark.compat("spec.remoteShell")
 def test_the_first_writers_version_breaks_a_tie() -> None:
     """A v1 job that a v2beta1 PUT flipped keeps kubectl exec; a choice is kept."""
     job = put(manifest(), "spec.remoteShell", "SSH")
@@ -201,6 +228,7 @@ def test_the_first_writers_version_breaks_a_tie() -> None:
     assert good(job).remote_shell is RemoteShell.KUBECTL_EXEC
 
 
+@pytest.mark.compat("spec.mpiReplicaSpecs.*.template")
 def test_templates_are_passed_through_untouched() -> None:
     """A field nobody knows is still there."""
     job = manifest()
@@ -236,6 +264,13 @@ BAD: list[tuple[str, object, str, str]] = [
     ("spec.sshAuthMountPath", "keys", "spec.sshAuthMountPath", "absolute"),
     ("spec.runLauncherAsWorker", "True", "spec.runLauncherAsWorker", "write true"),
     ("spec.runPolicy.backoffLimit", -1, "spec.runPolicy.backoffLimit", "at least 0"),
+    ("spec.runPolicy.managedBy", "", "spec.runPolicy.managedBy", "write kubeflow.org"),
+    (
+        "spec.runPolicy.managedBy",
+        "kubeflow.org/mpi-operater",
+        "spec.runPolicy.managedBy",
+        "write kubeflow.org/mpi-operator",
+    ),
     (
         "spec.runPolicy.activeDeadlineSeconds",
         -1,
@@ -263,6 +298,16 @@ BAD: list[tuple[str, object, str, str]] = [
 ]
 
 
+@pytest.mark.compat(
+    "spec.mpiReplicaSpecs",
+    "spec.mpiReplicaSpecs.*.replicas",
+    "spec.slotsPerWorker",
+    "spec.sshAuthMountPath",
+    "spec.launcherCreationPolicy",
+    "spec.mpiImplementation",
+)
+@pytest.mark.checklist("7.3.Validate", "7.7.validation", "7.8.unknown-replica")
+@pytest.mark.defect("D20")
 @pytest.mark.parametrize(("path", "value", "where", "words"), BAD)
 def test_a_mistake_gives_one_message_with_its_remedy(
     path: str, value: object, where: str, words: str
@@ -293,6 +338,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.defect("D24", "E1")
 @given(st.sampled_from(nodes(rich())[1:]), JSON)
 def test_no_mutation_makes_anything_raise(path: tuple[Any, ...], value: object) -> None:
     """Whatever stands in a field, the answer is errors, or a job with children."""
@@ -307,8 +353,8 @@ def test_no_mutation_makes_anything_raise(path: tuple[Any, ...], value: object) 
         assert all(error.message for error in found)
         return
     config_map.config_map(found, Install(), [])
-    launcher.launcher_job(found, Install(), 0, suspend=False)
-    launcher.scheduling_patch(found)
+    made = launcher.launcher_job(found, Install(), 0, suspend=False)
+    launcher.scheduling_patch(found, job_view(made))
     access.role_binding(found)
     if found.worker is not None:
         worker.worker(found, Install(), 0)

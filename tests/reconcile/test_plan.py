@@ -67,6 +67,9 @@ def running(**run_policy: Any) -> Obj:  # noqa: ANN401
     return after(job, step(seen))
 
 
+@pytest.mark.compat("objects.order", "launcher.AtStartup", "status.phase")
+@pytest.mark.checklist("7.1.AllResourcesCreated")
+@pytest.mark.defect("E10")
 def test_a_new_job_gets_all_its_children_at_once() -> None:
     """N+4 creates over ssh, the launcher last, after one status write; one Event."""
     actions = step(snapshot(mpijob(2)))
@@ -84,6 +87,7 @@ def test_a_new_job_gets_all_its_children_at_once() -> None:
     assert status_of(actions)["phase"] == "Created"
 
 
+@pytest.mark.compat("objects.order")
 def test_kubectl_exec_needs_two_more() -> None:
     """N+6 creates: ServiceAccount, Role and RoleBinding instead of the Secret."""
     job = mpijob(2)
@@ -113,6 +117,7 @@ def test_the_launchers_start_records_the_workers_identity() -> None:
     assert job["status"]["recorded"]["workers"]["count"] == 2
 
 
+@pytest.mark.compat("clean-up.Running", "launcher.verdict", "status.result")
 def test_exit_code_0_with_all_workers_alive_is_a_success() -> None:
     """Succeeded is written first, then cleanPodPolicy Running removes the workers."""
     job = running(cleanPodPolicy="Running")
@@ -140,6 +145,8 @@ def test_a_terminal_job_waits_for_its_pods_last_word() -> None:
     assert step(seen) == ()
 
 
+@pytest.mark.compat("conditions.Succeeded", "status.result")
+@pytest.mark.defect("D1", "E21")
 def test_exit_code_0_without_a_remote_start_is_no_plain_success() -> None:
     """RanOnLauncherOnly, Verified=False, result Unverified, a Warning."""
     job = running()
@@ -152,6 +159,8 @@ def test_exit_code_0_without_a_remote_start_is_no_plain_success() -> None:
     assert [one.type for one in actions if isinstance(one, EmitEvent)] == ["Warning"]
 
 
+@pytest.mark.compat("launcher.verdict", "workers.lost")
+@pytest.mark.defect("D7")
 @pytest.mark.parametrize("when", [-10.0, -2.0])
 def test_exit_code_0_after_a_workers_end_is_a_failed_attempt(when: float) -> None:
     """A worker that ended before, or in the same second: WorkerLost."""
@@ -193,6 +202,7 @@ def test_a_vanished_worker_makes_a_success_uncertain() -> None:
     assert condition(status_of(actions), "Verified")["status"] == "Unknown"
 
 
+@pytest.mark.compat("workers.lost", "status.reason", "status.message")
 def test_a_lost_worker_ends_the_attempt_after_ten_seconds() -> None:
     """Reason WorkerLost at once, the launcher's Pod deleted ten seconds later."""
     job = running(backoffLimit=1)
@@ -210,6 +220,8 @@ def test_a_lost_worker_ends_the_attempt_after_ten_seconds() -> None:
     assert deleted(later) == [f"{NAME}-launcher-abcde"]
 
 
+@pytest.mark.compat("spec.runPolicy.workerFailurePolicy", "workers.lost")
+@pytest.mark.defect("D7")
 def test_keep_launcher_replaces_the_worker_and_goes_on() -> None:
     """With workerFailurePolicy KeepLauncher a dead worker is only replaced."""
     job = running(workerFailurePolicy="KeepLauncher")
@@ -230,6 +242,10 @@ def failing(code: int = 3, **run_policy: Any) -> tuple[Obj, list[Obj]]:  # noqa:
     return running(**run_policy), [*base(), *WORKERS, failed, pod]
 
 
+@pytest.mark.compat(
+    "launcher.retries", "spec.runPolicy.backoffLimit", "objects.Launcher"
+)
+@pytest.mark.checklist("7.4.Failure", "7.7.limits")
 def test_a_failed_launcher_is_retried_under_a_new_name() -> None:
     """The attempt is raised, the launcher made after 10 s, the workers kept."""
     job, world = failing(backoffLimit=1)
@@ -245,6 +261,8 @@ def test_a_failed_launcher_is_retried_under_a_new_name() -> None:
     assert created(step(snapshot(job, *world), 10)) == [f"{NAME}-launcher-r1"]
 
 
+@pytest.mark.compat("spec.runPolicy.backoffLimit")
+@pytest.mark.checklist("7.4.Failure", "7.7.limits")
 def test_the_last_failure_is_the_verdict() -> None:
     """BackoffLimit 0: Failed, with exit code and last lines."""
     job, world = failing(backoffLimit=0)
@@ -257,6 +275,7 @@ def test_the_last_failure_is_the_verdict() -> None:
     assert "last line" in status_of(actions)["message"]
 
 
+@pytest.mark.compat("launcher.retries")
 def test_a_cause_that_cannot_go_away_is_not_retried() -> None:
     """Exit code 183 of Open MPI: the program is not there, and will not be."""
     job, world = failing(183, backoffLimit=6)
@@ -264,6 +283,8 @@ def test_a_cause_that_cannot_go_away_is_not_retried() -> None:
     assert status_of(step(snapshot(job, *world)))["reason"] == "ProgramNotFound"
 
 
+@pytest.mark.compat("launcher.retries")
+@pytest.mark.defect("E6")
 def test_a_disrupted_launcher_is_retried_for_free() -> None:
     """An eviction costs no backoffLimit and no back-off."""
     job, world = failing(143, backoffLimit=0)
@@ -312,6 +333,9 @@ def test_a_launcher_that_may_still_run_blocks_the_next() -> None:
     assert "recorded" not in status_of(actions)
 
 
+@pytest.mark.compat("spec.runPolicy.activeDeadlineSeconds", "clean-up.None")
+@pytest.mark.checklist("7.7.limits")
+@pytest.mark.defect("E17")
 def test_the_deadline_is_a_verdict_and_ends_the_launcher() -> None:
     """DeadlineExceeded; the Job is suspended, whatever cleanPodPolicy says."""
     job = running(activeDeadlineSeconds=30, cleanPodPolicy="None")
@@ -327,6 +351,9 @@ def test_the_deadline_is_a_verdict_and_ends_the_launcher() -> None:
     assert deleted(actions) == []
 
 
+@pytest.mark.compat("spec.runPolicy.ttlSecondsAfterFinished")
+@pytest.mark.checklist("7.7.ttl")
+@pytest.mark.defect("D43", "E3")
 def test_ttl_deletes_the_job_itself() -> None:
     """After the verdict is recorded and the time is over, the MPIJob goes."""
     job, world = failing(backoffLimit=0, ttlSecondsAfterFinished=5)
@@ -338,6 +365,7 @@ def test_ttl_deletes_the_job_itself() -> None:
     )
 
 
+@pytest.mark.compat("spec.runPolicy.suspend")
 def test_a_job_created_suspended_has_a_suspended_launcher_and_no_workers() -> None:
     """Service, ConfigMap, Secret and the Job; startTime stays unset."""
     actions = step(snapshot(mpijob(2, suspend=True)))
@@ -352,6 +380,8 @@ def test_a_job_created_suspended_has_a_suspended_launcher_and_no_workers() -> No
     assert status_of(actions).get("startTime") is None
 
 
+@pytest.mark.compat("suspend.pods")
+@pytest.mark.checklist("7.1.SuspendedRunningMPIJob")
 def test_suspending_ends_the_launcher_before_the_workers() -> None:
     """First the Job is suspended; workers go once the launcher has ended."""
     job = running()
@@ -374,6 +404,8 @@ def test_suspending_ends_the_launcher_before_the_workers() -> None:
     ]
 
 
+@pytest.mark.compat("launcher.WaitForWorkersReady", "suspend.resume")
+@pytest.mark.defect("D4")
 def test_resuming_waits_for_workers_where_the_policy_says_so() -> None:
     """WaitForWorkersReady holds for every start, also after a resume (S7)."""
     job = mpijob(2)
@@ -391,6 +423,7 @@ def test_resuming_waits_for_workers_where_the_policy_says_so() -> None:
     assert resume.resource_version == "7"
 
 
+@pytest.mark.compat("validation.template-refused")
 def test_a_rejected_template_is_invalid_until_the_spec_changes() -> None:
     """422 on a child: phase Invalid, Valid=False, no retry in this generation."""
     job = mpijob(2)
@@ -409,6 +442,7 @@ def test_a_rejected_template_is_invalid_until_the_spec_changes() -> None:
     assert f"{NAME}-worker-0" in created(step(snapshot(job, *base())))
 
 
+@pytest.mark.compat("objects.foreign")
 def test_a_foreign_object_blocks_and_is_named() -> None:
     """Blocked=True; nothing else is made meanwhile."""
     ref = Ref("Service", "default", NAME)
@@ -445,6 +479,7 @@ def test_a_worker_that_waits_without_a_word_shows_its_events() -> None:
     assert "last line" in status_of(actions)["message"]
 
 
+@pytest.mark.compat("edits.replicas")
 def test_scaling_down_under_a_running_launcher_costs_no_attempt() -> None:
     """The identity shrinks first, in the same plan the surplus worker goes."""
     job = running()
@@ -457,6 +492,7 @@ def test_scaling_down_under_a_running_launcher_costs_no_attempt() -> None:
     assert status_of(actions).get("reason", "") == ""
 
 
+@pytest.mark.compat("edits.replicas")
 def test_scaling_up_under_a_running_launcher_costs_no_attempt() -> None:
     """New workers are made; the identity counts them once they are ready."""
     job = running()
@@ -480,12 +516,36 @@ def test_readiness_that_flaps_in_mid_run_changes_no_phase() -> None:
     assert step(snapshot(job, *world)) == ()
 
 
-def test_a_job_managed_elsewhere_is_left_alone() -> None:
-    """ManagedBy another controller: nothing is planned."""
-    assert (
-        plan(snapshot(mpijob(2, managedBy="kueue.x-k8s.io/multikueue")), NOW).actions
-        == ()
-    )
+@pytest.mark.compat("spec.runPolicy.managedBy")
+@pytest.mark.checklist(
+    "7.1.ManagedExternally", "7.4.ManagedExternally", "7.7.managedBy"
+)
+@pytest.mark.parametrize("suspend", [False, True])
+@pytest.mark.parametrize("manager", ["kueue.x-k8s.io/multikueue", "example.com/other"])
+def test_a_job_managed_elsewhere_is_left_alone(manager: str, suspend: bool) -> None:
+    """ManagedBy another controller: nothing is planned, suspended or not."""
+    job = mpijob(2, managedBy=manager, suspend=suspend)
+    assert plan(snapshot(job), NOW).actions == ()
+
+
+@pytest.mark.compat("spec.runPolicy.managedBy")
+@pytest.mark.checklist("7.5.managedBy", "7.7.managedBy")
+@pytest.mark.parametrize("name", ["mpi-operator", "training-operator"])
+def test_both_operators_names_mean_this_one(name: str) -> None:
+    """It replaces both: a job of either is run."""
+    actions = step(snapshot(mpijob(2, managedBy=f"kubeflow.org/{name}")))
+    assert f"{NAME}-launcher" in created(actions)
+
+
+@pytest.mark.compat("spec.runPolicy.managedBy")
+@pytest.mark.defect("D19")
+@pytest.mark.parametrize("manager", ["", "mpi-operator", "kubeflow.org/mpi-operater"])
+def test_a_manager_that_is_nobody_is_told(manager: str) -> None:
+    """A slip must not freeze a job without a word: Invalid, with the remedy."""
+    actions = step(snapshot(mpijob(2, managedBy=manager)))
+    assert created(actions) == []
+    assert status_of(actions)["phase"] == "Invalid"
+    assert "spec.runPolicy.managedBy" in status_of(actions)["message"]
 
 
 def test_a_job_on_its_way_out_is_left_to_the_garbage_collector() -> None:

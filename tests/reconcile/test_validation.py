@@ -34,6 +34,8 @@ def container(**fields: object) -> dict[str, Any]:
     return {"spec": {"containers": [{"name": "mpi", "image": "i:1", **fields}]}}
 
 
+@pytest.mark.compat("validation.template", "spec.mpiReplicaSpecs.*.template")
+@pytest.mark.checklist("7.3.Validate", "7.7.validation")
 @pytest.mark.parametrize(
     ("template", "path", "words"),
     [
@@ -82,6 +84,8 @@ def test_unknown_fields_are_the_api_servers_business() -> None:
     assert isinstance(read(container(resources={"request": {"cpu": "1Gb"}})), MPIJob)
 
 
+@pytest.mark.compat("validation.name")
+@pytest.mark.checklist("7.3.Validate")
 def test_the_index_counts_for_the_length_of_a_name() -> None:
     """Each further digit costs a character."""
     template = container()

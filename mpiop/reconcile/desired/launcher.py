@@ -1,6 +1,7 @@
 """The launcher Job: one attempt, one launcher Pod at a time; only mpiop retries."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from mpiop.reconcile import names
@@ -9,11 +10,14 @@ from mpiop.reconcile.desired.config_map import run_mount
 from mpiop.reconcile.desired.meta import metadata, pod_labels
 from mpiop.reconcile.mpijob import Install, Json, MPIJob, RemoteShell
 from mpiop.reconcile.reading import dig, items, text
+from mpiop.reconcile.views import JobView
 
 WAIT_DISABLED: Final = "disabled"
 DELIVER: Final = 'cp "$(command -v kubectl)" "$TARGET_DIR/kubectl"'
 _SHARED: Final = ("image", "imagePullPolicy", "securityContext", "envFrom")
 _AMOUNTS: Final = ("limits", "requests", "claims")
+# What the Job controller puts on its Pods; it may not be taken away.
+_BY_JOB: Final = re.compile(r"(batch\.kubernetes\.io/)?(controller-uid|job-name)")
 _DIRECTIVES: Final = ("nodeSelector", "tolerations", "schedulingGates")
 
 
@@ -47,16 +51,39 @@ def launcher_job(job: MPIJob, install: Install, attempt: int, *, suspend: bool) 
     }
 
 
-def scheduling_patch(job: MPIJob) -> Json:
-    """Give what resuming carries from today's template into the suspended Job."""
+def scheduling_patch(job: MPIJob, seen: JobView) -> Json:
+    """Give what resuming carries from today's template into the suspended Job.
+
+    What a queue has written since is added, what it took away goes.
+    """
     template = job.launcher.template
+    desired = {
+        "labels": {**_strings(template, "labels"), **_pod_labels(job, seen.attempt)},
+        "annotations": _strings(template, "annotations"),
+    }
+    stale = {
+        "labels": [key for key in seen.labels if not _BY_JOB.fullmatch(key)],
+        "annotations": seen.annotations,
+    }
     meta = {
-        key: found
-        for key in ("labels", "annotations")
-        if (found := dig(template, "metadata", key))
+        key: {**dict.fromkeys(stale[key]), **desired[key]}
+        for key in desired
+        if stale[key] or desired[key]
     }
     spec = {key: dig(template, "spec", key) for key in _DIRECTIVES}
     return {"spec": {"template": {"metadata": meta, "spec": spec}}}
+
+
+def _strings(template: Json, key: str) -> dict[str, object]:
+    found = dig(template, "metadata", key)
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def _pod_labels(job: MPIJob, attempt: int) -> dict[str, str]:
+    labels = {**pod_labels(job, names.LAUNCHER), names.ATTEMPT: str(attempt)}
+    if job.run_launcher_as_worker:
+        labels[names.REPLICA_INDEX] = "0"
+    return labels
 
 
 def _labels(meta: Json) -> dict[str, str]:
@@ -66,12 +93,9 @@ def _labels(meta: Json) -> dict[str, str]:
 
 def _template(job: MPIJob, install: Install, attempt: int) -> Json:
     template = job.launcher.template
-    labels = {**pod_labels(job, names.LAUNCHER), names.ATTEMPT: str(attempt)}
-    if job.run_launcher_as_worker:
-        labels[names.REPLICA_INDEX] = "0"
     built = pod.build(
         template,
-        labels,
+        _pod_labels(job, attempt),
         {
             "restartPolicy": "Never",
             **pod.network(job, install, template, hosts.launcher_host(job)),

@@ -1,0 +1,93 @@
+"""Render the tables of docs/compatibility.md."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Final
+
+from tests.compatibility.catalogue import CHECKLIST, DEFECTS, NOT_PROVOKED, RULES
+from tests.compatibility.markers import Shown, shown
+
+BEGIN: Final = "<!-- generated from the tests by `make docs` -->"
+END: Final = "<!-- end of the generated part -->"
+MOST: Final = 4  # tests named in a cell
+
+
+def page(text: str) -> str:
+    """Put the tables into a page.
+
+    Raises:
+        ValueError: the page lacks a marker.
+    """
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}")
+    parts = (BEGIN, *rules(), *checklist(), *defects(), END)
+    return head + "\n\n".join(parts) + tail
+
+
+def rules() -> Iterable[str]:
+    """Show fields and rules: upstream's, ours, and the test."""
+    yield "## Fields and rules"
+    tests = shown("compat")
+    for section, members in groupby(RULES, key=lambda rule: rule.section):
+        yield f"### {section}"
+        yield _table(
+            ("field or rule", "upstream", "mpiop", "shown by"),
+            (
+                (
+                    f"`{one.id}`",
+                    one.upstream,
+                    one.ours,
+                    _cell(tests, one.id),
+                )
+                for one in members
+            ),
+        )
+
+
+def checklist() -> Iterable[str]:
+    """Show which of our tests covers what upstream's own tests cover."""
+    yield "## What upstream's tests cover"
+    tests = shown("checklist")
+    for suite, lines in CHECKLIST.items():
+        yield f"### {suite}"
+        yield _table(
+            ("id", "what it covers", "our counterpart"),
+            ((one, what, _cell(tests, one)) for one, what in lines.items()),
+        )
+
+
+def defects() -> Iterable[str]:
+    """Show the defects of the systems replaced, and the test that ours has not."""
+    yield "## Defects of the systems replaced"
+    tests = shown("defect")
+    yield _table(
+        ("id", "defect", "regression test"),
+        (
+            (
+                one,
+                what,
+                f"none: {NOT_PROVOKED[one]}"
+                if one in NOT_PROVOKED
+                else _cell(tests, one),
+            )
+            for one, what in DEFECTS.items()
+        ),
+    )
+
+
+def _cell(tests: Shown, one: str) -> str:
+    found = tests.get(one, ())
+    more = len(found) - MOST
+    words = [test.link for test in found[:MOST]]
+    return ", ".join([*words, *([f"and {more} more"] if more > 0 else [])])
+
+
+def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [titles, tuple("---" for _ in titles), *rows]
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

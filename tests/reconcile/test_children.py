@@ -1,0 +1,141 @@
+"""Drift: which children are made again, which fields are given back."""
+
+from typing import Any
+
+import pytest
+
+from mpiop.reconcile.actions import Create, Patch
+from tests.reconcile.build import (
+    Obj,
+    base,
+    launcher_job,
+    mpijob,
+    owned,
+    snapshot,
+    step,
+    worker,
+)
+
+WORLD = [worker(0), worker(1), launcher_job()]
+
+
+def patches(actions: tuple[Any, ...]) -> list[tuple[str, Any]]:
+    """Give kind and content of the patches of children."""
+    return [(one.ref.kind, one.patch) for one in actions if isinstance(one, Patch)]
+
+
+def find(children: list[Obj], kind: str) -> Obj:
+    """Find a child by its kind."""
+    return next(one for one in children if one["kind"] == kind)
+
+
+@pytest.mark.compat("objects.drift", "objects.Service")
+@pytest.mark.parametrize(
+    ("spec", "patch"),
+    [
+        ({"publishNotReadyAddresses": False}, {"publishNotReadyAddresses": True}),
+        ({"publishNotReadyAddresses": None}, {"publishNotReadyAddresses": True}),
+        (
+            {"selector": {"training.kubeflow.org/job-name": "pi", "more": "1"}},
+            {
+                "selector": {
+                    "more": None,
+                    "training.kubeflow.org/operator-name": "mpi-operator",
+                }
+            },
+        ),
+    ],
+)
+def test_a_service_is_given_back_what_makes_names_resolve(
+    spec: Obj, patch: Obj
+) -> None:
+    """Selector and publication, as upstream; a foreign key of the selector goes."""
+    children = base()
+    service = find(children, "Service")
+    service["spec"] = {**service["spec"], **spec}
+    assert patches(step(snapshot(mpijob(2), *children, *WORLD))) == [
+        ("Service", {"spec": patch})
+    ]
+
+
+@pytest.mark.compat("objects.drift", "objects.ConfigMap")
+@pytest.mark.parametrize("wrong", ["changed", None])
+def test_a_config_map_is_given_back_its_files(wrong: str | None) -> None:
+    """A file that was changed or removed comes back; files of others stay."""
+    children = base()
+    data = find(children, "ConfigMap")["data"]
+    good = dict(data)
+    find(children, "ConfigMap")["data"] = {**data, "hostfile": wrong, "theirs": "1"}
+    assert patches(step(snapshot(mpijob(2), *children, *WORLD))) == [
+        ("ConfigMap", {"data": {"hostfile": good["hostfile"]}})
+    ]
+
+
+@pytest.mark.compat("edits.slotsPerWorker", "hostfile")
+@pytest.mark.parametrize(
+    ("field", "value", "line"),
+    [
+        ("slotsPerWorker", 4, "pi-worker-0.pi.default.svc slots=4\n"),
+        ("mpiImplementation", "MPICH", "pi-worker-0.pi.default.svc:1\n"),
+        ("runLauncherAsWorker", True, "pi-launcher.pi.default.svc slots=1\n"),
+    ],
+)
+def test_an_edit_of_a_live_job_reaches_the_hostfile(
+    field: str, value: object, line: str
+) -> None:
+    """The ConfigMap follows; Pods that are there keep what they have."""
+    job = mpijob(2)
+    job["spec"][field] = value
+    actions = step(snapshot(job, *base(), *WORLD))
+    [(kind, patch)] = patches(actions)
+    assert kind == "ConfigMap"
+    assert patch["data"]["hostfile"].startswith(line)
+    assert not [one for one in actions if isinstance(one, Create)]
+
+
+@pytest.mark.compat("objects.drift")
+@pytest.mark.parametrize("kind", ["Service", "ConfigMap"])
+def test_a_child_that_was_deleted_is_made_again(kind: str) -> None:
+    """While the job lives."""
+    left = [one for one in base() if one["kind"] != kind]
+    actions = step(snapshot(mpijob(2), *left, *WORLD))
+    made = [one.ref.kind for one in actions if isinstance(one, Create)]
+    assert made == [kind]
+
+
+@pytest.mark.compat("objects.ServiceAccount", "template.serviceAccountName")
+@pytest.mark.checklist("7.7.service-account")
+@pytest.mark.defect("E20")
+@pytest.mark.parametrize(("account", "made"), [("", True), ("theirs", False)])
+def test_an_account_of_the_user_is_not_ours_to_make(account: str, made: bool) -> None:
+    """It is used and bound; nothing of its name, and no account of ours, is made."""
+    job = mpijob(2)
+    job["spec"]["remoteShell"] = "KubectlExec"
+    template = job["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]
+    template["spec"]["serviceAccountName"] = account
+    actions = step(snapshot(job))
+    accounts = [
+        one.ref.name
+        for one in actions
+        if isinstance(one, Create) and one.ref.kind == "ServiceAccount"
+    ]
+    assert accounts == (["pi-launcher"] if made else [])
+
+
+@pytest.mark.compat("objects.Role", "edits.replicas")
+def test_the_role_follows_the_number_of_workers() -> None:
+    """Exec into exactly the workers there are."""
+    job = mpijob(3)
+    job["spec"]["remoteShell"] = "KubectlExec"
+    made = [one for one in step(snapshot(job)) if isinstance(one, Create)]
+    children = []
+    for one in made:
+        if one.ref.kind in {"Service", "ConfigMap", "Role", "RoleBinding"}:
+            child = {**one.manifest, **owned(one.ref.kind, one.ref.name)}
+            child["spec"] = one.manifest.get("spec", {})
+            children.append(child)
+    children.append(owned("ServiceAccount", "pi-launcher"))
+    job["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"] = 2
+    found = dict(patches(step(snapshot(job, *children, *WORLD))))
+    names = found["Role"]["rules"][1]["resourceNames"]
+    assert names == ["pi-worker-0", "pi-worker-1"]
