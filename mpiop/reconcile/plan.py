@@ -24,7 +24,7 @@ from mpiop.reconcile import (
 )
 from mpiop.reconcile.actions import Action, Look, LookEvents, Plan, Ref
 from mpiop.reconcile.facts import Facts, sort_out
-from mpiop.reconcile.mpijob import Json, MPIJob
+from mpiop.reconcile.mpijob import MPIJob
 from mpiop.reconcile.parse import parse
 from mpiop.reconcile.policies import (
     clean_up,
