@@ -51,8 +51,8 @@ check: lint types imports ## everything CI runs; ends in pytest's summary
 	$(BIN)/python -m tests.compatibility docs/compatibility.md --check
 	$(BIN)/python -m pytest --cov --cov-report=term --durations=10
 
-bench: setup ## figures of this machine
-	$(BIN)/python bench/run.py
+bench: setup ## figures of this machine; ARGS="--json FILE" keeps them
+	@$(BIN)/python -m bench $(ARGS)
 
 lock: setup ## pin dependencies anew
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra local --group pyproject.toml:build -o requirements/run.txt pyproject.toml

@@ -159,7 +159,7 @@ def _workers(facts: Facts) -> Iterator[Action]:
 
 
 def _holding(facts: Facts) -> bool:
-    lost = worker_loss.loss(facts) is not None
+    lost = facts.recorded.missing is not None
     job = facts.launcher_job
     return lost and not (job is not None and job.terminal)
 
@@ -225,7 +225,7 @@ def _end_attempt(facts: Facts) -> Iterator[Action]:
     pod = facts.launcher_alive
     if pod is None or pod.deleted is not None:
         return
-    lost = worker_loss.loss(facts)
+    lost = facts.recorded.missing
     late = lost is not None and facts.since(lost.since) >= worker_loss.GRACE_SECONDS
     if late or startup.unreachable(facts):
         yield Delete(Ref("Pod", facts.job.namespace, pod.name), pod.uid)

@@ -107,8 +107,8 @@ class Facts:
         present = [self.workers.get(index) for index in range(count)]
         if any(pod is None for pod in present):
             return None
-        who = [(pod.index, pod.uid, pod.restarts) for pod in present if pod]
-        return Identity(count, digest(who))
+        who = [f"{pod.index} {pod.uid} {pod.restarts}" for pod in present if pod]
+        return Identity(count, digest("\n".join(who)))
 
     def since(self, when: datetime | None) -> float:
         """Seconds from a time until now; 0 where there is no time."""
