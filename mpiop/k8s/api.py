@@ -12,13 +12,13 @@ import orjson
 
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.errors import ApiError, Fenced, from_reply
-from mpiop.k8s.kinds import EVENTS, RESOURCES
+from mpiop.k8s.kinds import EVENTS, PRIORITIES, RESOURCES
 from mpiop.k8s.retry import retried
 from mpiop.k8s.transport import Call, Method, Reply, Stream, Transport
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName, Ref
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.reading import items, text
+from mpiop.reconcile.reading import integer, items, text
 
 MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
@@ -164,6 +164,11 @@ class Api:
         query = (("fieldSelector", f"involvedObject.uid={uid}"),)
         call = Call("GET", EVENTS.path(namespace), query)
         return _page(self._send("list", "Event", call)).items
+
+    def priority(self, name: str) -> int:
+        """Read the value of a PriorityClass."""
+        call = Call("GET", PRIORITIES.path(name=name))
+        return integer(_object(self._send("get", "PriorityClass", call)), "value")
 
     def log(self, namespace: str, pod: str, container: str, lines: int) -> str:
         """Read the last lines of a container's log."""

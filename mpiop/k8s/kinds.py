@@ -7,6 +7,8 @@ import attrs
 
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName
+from mpiop.reconcile.gang import API_VERSIONS, gang
+from mpiop.reconcile.mpijob import Install
 
 
 @attrs.frozen
@@ -44,7 +46,16 @@ RESOURCES: Final[Mapping[KindName, Resource]] = {
     "ServiceAccount": Resource("v1", "serviceaccounts", optional=True),
     "Role": Resource(RBAC, "roles", optional=True),
     "RoleBinding": Resource(RBAC, "rolebindings", optional=True),
+    **{kind: Resource(version, "podgroups") for kind, version in API_VERSIONS.items()},
 }
 # Secrets are only ever created (design 5.8): nothing lists or reads them.
-WATCHED: Final[tuple[KindName, ...]] = tuple(k for k in RESOURCES if k != "Secret")
+CACHED: Final[tuple[KindName, ...]] = tuple(k for k in RESOURCES if k != "Secret")
+WATCHED: Final = tuple(kind for kind in CACHED if kind not in API_VERSIONS)
 EVENTS: Final = Resource("v1", "events")
+PRIORITIES: Final = Resource("scheduling.k8s.io/v1", "priorityclasses")
+
+
+def watched(install: Install) -> tuple[KindName, ...]:
+    """Name the kinds that are watched: PodGroups only with a gang scheduler."""
+    found = gang(install.gang_scheduler)
+    return WATCHED if found is None else (*WATCHED, found.object_kind)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from mpiop.k8s.api import Api
 from mpiop.k8s.errors import ApiError
-from mpiop.reconcile.actions import Look, LookEvents, LookLog
+from mpiop.reconcile.actions import Look, LookEvents, LookLog, LookPriority
 from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.reading import text
 
@@ -23,6 +23,8 @@ def _answer(api: Api, namespace: str, look: Look) -> str | None:
                 return api.log(namespace, pod, container, lines).strip()
             case LookEvents(ref, uid):
                 return _newest_warning(api.events(ref.namespace, uid))
+            case LookPriority(name):
+                return str(api.priority(name))
     except ApiError:  # no such right, no such log (any more), no such kubelet
         return None
 

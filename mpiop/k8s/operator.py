@@ -15,7 +15,7 @@ from mpiop.k8s.executor import Executor, KeyMaker, Result, one_by_one
 from mpiop.k8s.freshness import Freshness
 from mpiop.k8s.http import HttpTransport
 from mpiop.k8s.keys import make_keys
-from mpiop.k8s.kinds import RESOURCES, WATCHED
+from mpiop.k8s.kinds import RESOURCES, watched
 from mpiop.k8s.lessons import Lessons
 from mpiop.k8s.metrics import Metrics
 from mpiop.k8s.reflector import Reflector
@@ -72,7 +72,7 @@ class Operator:
                 relist_seconds=settings.relist_seconds,
                 on_restart=self.metrics.restart,
             )
-            for kind in WATCHED
+            for kind in watched(settings.install)
         }
         freshness = Freshness(self.store, clock, self._relist)
         lessons = Lessons(clock)
@@ -103,7 +103,7 @@ class Operator:
     @property
     def has_synced(self) -> bool:
         """Whether every kind has been listed once; before, nothing is planned."""
-        return all(self.store.has_synced(kind) for kind in WATCHED)
+        return all(self.store.has_synced(kind) for kind in self.reflectors)
 
     def step(self) -> float:
         """Do all that is due now, on this thread.

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from mpiop.k8s.kinds import WATCHED
+from mpiop.k8s.kinds import CACHED
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName
 from mpiop.reconcile.mpijob import Json
@@ -114,7 +114,7 @@ class Store:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._shelves: dict[KindName, _Shelf] = {kind: _Shelf() for kind in WATCHED}
+        self._shelves: dict[KindName, _Shelf] = {kind: _Shelf() for kind in CACHED}
         self._by_job: dict[tuple[str, str], dict[tuple[KindName, str], View]] = {}
         self._keys: dict[tuple[str, str], Key] = {}
 

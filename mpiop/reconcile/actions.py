@@ -21,6 +21,10 @@ KindName = Literal[
     "ServiceAccount",
     "Role",
     "RoleBinding",
+    # Each gang scheduler's own, named as kubectl tells them apart.
+    "PodGroup.scheduling.volcano.sh",
+    "PodGroup.scheduling.x-k8s.io",
+    "PodGroup.scheduling.k8s.io",
 ]
 
 
@@ -152,7 +156,14 @@ class LookEvents:
     uid: str
 
 
-Look = LookLog | LookEvents
+@attrs.frozen
+class LookPriority:
+    """Ask for the value of a PriorityClass."""
+
+    name: str
+
+
+Look = LookLog | LookEvents | LookPriority
 
 
 @attrs.frozen

@@ -27,7 +27,7 @@ from mpiop.reconcile.desired import (
 )
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import Json, RemoteShell
-from mpiop.reconcile.policies import clean_up, startup, worker_loss
+from mpiop.reconcile.policies import clean_up, gang, startup, worker_loss
 from mpiop.reconcile.snapshot import FindingKind
 from mpiop.reconcile.views import (
     PUBLISHED,
@@ -52,8 +52,11 @@ def running(facts: Facts) -> tuple[Action, ...]:
     """Make and mend everything of a job that is not suspended."""
     if blocked(facts):
         return ()
+    if gang.held(facts):
+        return (*_base(facts), *_surplus(facts))
     return (
         *_base(facts),
+        *gang.actions(facts),
         *_workers(facts),
         *_launcher(facts),
         *_surplus(facts),

@@ -10,6 +10,7 @@ from datetime import datetime
 import attrs
 
 from mpiop.reconcile import names
+from mpiop.reconcile.gang import API_VERSIONS, Gang, gang
 from mpiop.reconcile.mpijob import Install, MPIJob
 from mpiop.reconcile.recorded import Identity, Recorded
 from mpiop.reconcile.snapshot import Finding, FindingKind, Snapshot
@@ -26,6 +27,8 @@ class Facts:
         workers: own worker Pods by index, those on their way out left aside.
         leaving: worker Pods with a deletionTimestamp, which still hold their names.
         surplus: own worker Pods beyond the replicas asked for.
+        gang: the scheduler that places the Pods together; None where the installation
+            has none, or what lives of the job began without it.
     """
 
     snapshot: Snapshot
@@ -37,11 +40,15 @@ class Facts:
     workers: Mapping[int, PodView]
     leaving: tuple[PodView, ...]
     surplus: tuple[PodView, ...]
+    gang: Gang | None = None
 
     @property
     def install(self) -> Install:
-        """What the installation fixes."""
-        return self.snapshot.install
+        """What the installation fixes, as far as it is for this job."""
+        install = self.snapshot.install
+        if self.gang is None and install.gang_scheduler:
+            return attrs.evolve(install, gang_scheduler="")
+        return install
 
     @property
     def attempt(self) -> int:
@@ -94,6 +101,12 @@ class Facts:
             if child.kind == kind and child.owner == self.job.uid
         )
 
+    @property
+    def pod_group(self) -> ChildView | None:
+        """The job's own PodGroup."""
+        kinds = [kind for kind in API_VERSIONS if self.gang is not None]
+        return next((one for kind in kinds for one in self.others(kind)), None)
+
     def found(self, kind: FindingKind) -> tuple[Finding, ...]:
         """Findings of one kind about this generation."""
         return tuple(
@@ -130,7 +143,7 @@ def sort_out(
     replicas = job.worker_replicas
     owners = {view.uid for view in jobs.values()}
     gone = {pod.owner for pod in pods} - {view.uid for view in snapshot.jobs}
-    return Facts(
+    facts = Facts(
         snapshot=snapshot,
         job=job,
         recorded=recorded,
@@ -150,6 +163,23 @@ def sort_out(
         leaving=tuple(pod for pod in mine if pod.deleted is not None),
         surplus=tuple(pod for pod in staying if pod.index >= replicas),
     )
+    return attrs.evolve(facts, gang=_gang(facts))
+
+
+def _gang(facts: Facts) -> Gang | None:
+    """Find the gang scheduler for what is to come.
+
+    A Pod of the gang next to Pods that are none of it would wait for them for ever.
+    """
+    found = gang(facts.snapshot.install.gang_scheduler)
+    if found is None:
+        return None
+    job, launcher = facts.launcher_job, facts.launcher_alive
+    living = [pod.gang for pod in facts.workers.values() if not pod.terminal]
+    living += [launcher.gang] if launcher is not None else []
+    if job is not None and not (job.terminal or job.deleted):
+        living.append(job.gang)
+    return found if all(kind is found.kind for kind in living) else None
 
 
 def _age(pod: PodView) -> tuple[int, float, bool, str]:

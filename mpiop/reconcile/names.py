@@ -69,6 +69,11 @@ def service(job: str) -> str:
     return job
 
 
+def pod_group(job: str) -> str:
+    """Name the PodGroup of a gang scheduler."""
+    return job
+
+
 def config_map(job: str) -> str:
     """Name the ConfigMap with hostfile, discover_hosts.sh and our scripts."""
     return f"{job}-config"

@@ -29,6 +29,7 @@ from mpiop.reconcile.parse import parse
 from mpiop.reconcile.policies import (
     clean_up,
     deadline,
+    gang,
     startup,
     suspension,
     ttl,
@@ -143,6 +144,7 @@ def _looks(facts: Facts) -> tuple[Look, ...]:
         return ()
     log = attempts.wanted_log(facts)
     looks: list[Look] = [] if log is None else [log]
+    looks += gang.looks(facts)
     job = facts.launcher_job
     silent = None if facts.job.run_policy.suspend else startup.silent(facts)
     if job is not None and startup.has_no_pod(facts):
@@ -167,13 +169,13 @@ def _work(
 ) -> tuple[Action, ...]:
     """Choose what is done to the children."""
     if phase in {*VERDICTS, Phase.CLEANED}:
-        return clean_up.actions(after)
+        return (*clean_up.actions(after), *gang.removal(after))
     if outcome.state == "failed" and after.recorded.attempt == facts.attempt:
         return children.replace_workers(after)
     refused = bool(after.recorded.refused_message)
     if phase in {Phase.SUSPENDED, Phase.INVALID}:
         made = () if refused else children.suspended(after)
-        return (*suspension.actions(after), *made)
+        return (*suspension.actions(after), *gang.removal(after), *made)
     return () if refused else children.running(after)
 
 

@@ -13,6 +13,13 @@ import attrs
 
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName, Ref
+from mpiop.reconcile.gang import (
+    API_VERSIONS,
+    GangKind,
+    marked,
+    spec_values,
+    wait_reason,
+)
 from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.reading import dig, integer, items, parse_time, text
 
@@ -46,6 +53,7 @@ class PodView:
         init_ended: the end of the first failed init container.
         disruption: reason and message of condition DisruptionTarget.
         unschedulable: message of condition PodScheduled=False.
+        gang: whose gang it belongs to.
     """
 
     name: str
@@ -71,6 +79,7 @@ class PodView:
     init_ended: Ended | None
     disruption: str
     unschedulable: str
+    gang: GangKind | None = None
 
     @property
     def terminal(self) -> bool:
@@ -89,6 +98,7 @@ class JobView:
         started: status.startTime is set.
         labels: keys of those of its Pod template.
         annotations: keys of those of its Pod template.
+        gang: whose gang its Pod will belong to.
     """
 
     name: str
@@ -106,6 +116,7 @@ class JobView:
     started: bool
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
+    gang: GangKind | None = None
 
 
 @attrs.frozen
@@ -114,7 +125,9 @@ class ChildView:
 
     Attributes:
         digests: per key of `data` (ConfigMap), for "rules" (Role), for PUBLISHED and
-            per key of the selector (Service): what `digest` gives for the value.
+            per key of the selector (Service), as `gang.spec_values` lists it
+            (PodGroup): what `digest` gives for the value.
+        waiting: why it waits (PodGroup), "" where it does not.
     """
 
     kind: KindName
@@ -124,6 +137,7 @@ class ChildView:
     owner: str
     deleted: bool
     digests: Mapping[str, str] = attrs.field(factory=dict)
+    waiting: str = ""
 
 
 def digest(value: object) -> str:
@@ -248,6 +262,7 @@ def pod_view(manifest: Json) -> PodView:
         init_ended=_init_ended(manifest),
         disruption=_said(_condition(manifest, "DisruptionTarget", "True")),
         unschedulable=_said(_condition(manifest, "PodScheduled", "False")),
+        gang=marked(manifest),
     )
 
 
@@ -273,6 +288,7 @@ def job_view(manifest: Json) -> JobView:
         started=dig(manifest, "status", "startTime") is not None,
         labels=_keys(manifest, "labels"),
         annotations=_keys(manifest, "annotations"),
+        gang=marked(dig(manifest, "spec", "template")),
     )
 
 
@@ -291,7 +307,7 @@ def _digested(kind: KindName, manifest: Json) -> Mapping[str, object]:
         published = dig(manifest, "spec", PUBLISHED)
         selector = dig(manifest, "spec", "selector")
         return {PUBLISHED: published, **_prefixed(selector)}
-    return {}
+    return spec_values(manifest) if kind in API_VERSIONS else {}
 
 
 def _prefixed(selector: object) -> Json:
@@ -310,6 +326,7 @@ def child_view(kind: KindName, manifest: Json) -> ChildView:
         owner=_owner(meta),
         deleted=dig(meta, "deletionTimestamp") is not None,
         digests={k: digest(v) for k, v in _digested(kind, manifest).items()},
+        waiting=wait_reason(manifest) if kind in API_VERSIONS else "",
     )
 
 

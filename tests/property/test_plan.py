@@ -17,8 +17,7 @@ from mpiop.reconcile.actions import (
     CreateSSHSecret,
     Delete,
     EmitEvent,
-    LookEvents,
-    LookLog,
+    Look,
     Patch,
     PatchStatus,
     Plan,
@@ -31,7 +30,7 @@ from tests.property.strategies import NOW, UID, snapshots
 def planned(snapshot: Snapshot) -> Plan:
     """Plan as the shell does: answer the looks, then plan once more."""
     first = plan(snapshot, NOW)
-    answers: dict[LookLog | LookEvents, str | None] = dict.fromkeys(first.looks, "line")
+    answers: dict[Look, str | None] = dict.fromkeys(first.looks, "line")
     return plan(attrs.evolve(snapshot, answers=answers), NOW) if answers else first
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from mpiop.reconcile import names
-from mpiop.reconcile.desired import access, environment, hosts, pod
+from mpiop.reconcile.desired import access, environment, hosts, pod, pod_group
 from mpiop.reconcile.desired.config_map import run_mount
 from mpiop.reconcile.desired.meta import metadata, pod_labels
 from mpiop.reconcile.mpijob import Install, Json, MPIJob, RemoteShell
@@ -113,6 +113,7 @@ def _template(job: MPIJob, install: Install, attempt: int) -> Json:
     first = [init for init in own if init["name"] == "kubectl-delivery"]
     last = [init for init in own if init not in first]
     spec["initContainers"] = [*first, *items(spec, "initContainers"), *last]
+    pod_group.mark(built, job, install, names.LAUNCHER)
     return built
 
 

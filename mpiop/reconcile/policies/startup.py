@@ -9,7 +9,7 @@ from typing import Final
 from mpiop.reconcile.causes import trouble
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import LauncherCreationPolicy
-from mpiop.reconcile.policies import retry
+from mpiop.reconcile.policies import gang, retry
 from mpiop.reconcile.views import PodView
 
 UNREACHABLE_SECONDS: Final = 300.0
@@ -29,7 +29,7 @@ def launcher_wait(facts: Facts) -> float | None:
         return None
     policy = facts.job.launcher_creation_policy
     waits = policy is LauncherCreationPolicy.WAIT_FOR_WORKERS_READY
-    if waits and not facts.workers_ready:
+    if waits and not facts.workers_ready and not gang.together(facts):
         return None
     return retry.delay(facts)
 
@@ -96,6 +96,8 @@ def lost_node(facts: Facts) -> str:
 def blocker(facts: Facts) -> str:
     """Name the first thing that keeps the job waiting; "" if none shows."""
     pod = facts.launcher
+    if found := gang.blocker(facts):
+        return found
     for index in range(facts.job.worker_replicas):
         worker = facts.workers.get(index)
         if worker is None or worker.ready:
