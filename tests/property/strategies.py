@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName, Ref
-from mpiop.reconcile.mpijob import Json
+from mpiop.reconcile.gang import gang
+from mpiop.reconcile.mpijob import Install, Json
 from mpiop.reconcile.snapshot import Finding, FindingKind, Snapshot
 from mpiop.reconcile.views import ChildView, Ended, JobView, PodView
 
@@ -36,6 +37,7 @@ def run_policies(draw: st.DrawFn) -> Json:
         "ttlSecondsAfterFinished": st.integers(0, 700),
         "suspend": st.booleans(),
         "workerFailurePolicy": st.sampled_from(["RestartJob", "KeepLauncher"]),
+        "schedulingPolicy": st.builds(dict, minAvailable=st.integers(0, 6)),
     }
     always = {
         "cleanPodPolicy": st.sampled_from(["None", "Running", "All"]),
@@ -272,8 +274,40 @@ def findings(draw: st.DrawFn, generation: int) -> tuple[Finding, ...]:
 
 
 @st.composite
+def ganged(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
+    """A snapshot with a gang scheduler, to which all, some or no Pods belong."""
+    flag = draw(st.sampled_from(["volcano", "kubernetes", "a-coscheduler"]))
+    scheduler = gang(flag)
+    assert scheduler is not None
+    all_of = st.just(scheduler.kind)
+    marks = draw(st.sampled_from([all_of, st.none(), all_of | st.none()]))
+    group = ChildView(
+        scheduler.object_kind,
+        NAME,
+        "uid-of-the-group",
+        "7",
+        draw(st.sampled_from([UID, UID, "another"])),
+        deleted=draw(st.sampled_from([False, False, True])),
+        waiting=draw(st.sampled_from(["", "phase Pending"])),
+    )
+    return attrs.evolve(
+        snapshot,
+        install=Install(gang_scheduler=flag),
+        pods=tuple(attrs.evolve(pod, gang=draw(marks)) for pod in snapshot.pods),
+        jobs=tuple(attrs.evolve(job, gang=draw(marks)) for job in snapshot.jobs),
+        others=(*snapshot.others, *([group] if draw(st.booleans()) else [])),
+    )
+
+
+@st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     """Anything that an API server could show of one job."""
+    found = draw(_snapshots())
+    return draw(ganged(found)) if draw(st.booleans()) else found
+
+
+@st.composite
+def _snapshots(draw: st.DrawFn) -> Snapshot:
     manifest = draw(manifests())
     jobs, launchers = draw(attempts())
     specs = manifest["spec"]["mpiReplicaSpecs"]  # type: ignore[index]

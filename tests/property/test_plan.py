@@ -22,6 +22,7 @@ from mpiop.reconcile.actions import (
     PatchStatus,
     Plan,
 )
+from mpiop.reconcile.gang import API_VERSIONS, gang, marked
 from mpiop.reconcile.plan import plan
 from mpiop.reconcile.snapshot import Snapshot
 from tests.property.strategies import NOW, UID, snapshots
@@ -126,6 +127,42 @@ def test_a_launcher_is_made_only_where_none_can_run(snapshot: Snapshot) -> None:
         alive = [p for p in snapshot.pods if p.role == "launcher" and not p.terminal]
         owners = {job.uid for job in snapshot.jobs if job.owner == UID}
         assert not [pod for pod in alive if pod.owner in owners]
+
+
+@given(snapshots())
+def test_pods_of_a_gang_have_their_group(snapshot: Snapshot) -> None:
+    """A marked Pod is made where its PodGroup is, or is made just before.
+
+    And never next to a living Pod that is not of the gang.
+    """
+    actions = planned(snapshot).actions
+    group = any(
+        c.kind in API_VERSIONS and c.owner == UID and not c.deleted
+        for c in snapshot.others
+    )
+    staying = [
+        pod
+        for pod in snapshot.pods
+        if not pod.terminal and pod.deleted is None and pod.owner == UID
+    ]
+    found = gang(snapshot.install.gang_scheduler)
+    for action in actions:
+        if isinstance(action, Create) and action.ref.kind in API_VERSIONS:
+            group = True
+        if not isinstance(action, Create) or action.ref.kind != "Pod":
+            continue
+        kind = marked(action.manifest)
+        if kind is not None:
+            assert found is not None
+            assert kind is found.kind
+            assert group or any(pod.gang is kind for pod in staying)
+            living = [pod for pod in staying if 0 <= pod.index < _replicas(snapshot)]
+            assert all(pod.gang is kind for pod in living)
+
+
+def _replicas(snapshot: Snapshot) -> int:
+    replicas = cast("Any", snapshot.manifest)["spec"]["mpiReplicaSpecs"]
+    return int(replicas.get("Worker", {}).get("replicas", 0))
 
 
 @given(snapshots())

@@ -14,10 +14,12 @@ from mpiop.reconcile.desired import (
     access,
     config_map,
     launcher,
+    pod_group,
     service,
     ssh_secret,
     worker,
 )
+from mpiop.reconcile.gang import gang
 from mpiop.reconcile.mpijob import Install, Json, MPIJob, RemoteShell
 from mpiop.reconcile.parse import parse
 
@@ -104,6 +106,20 @@ CASES: dict[str, Obj] = {
 }
 
 
+REQUESTS = {"requests": {"cpu": "4", "memory": "1536Mi"}}
+POLICY = {"queue": "gold", "priorityClass": "high", "scheduleTimeoutSeconds": 60}
+GANGS = ("volcano", "scheduler-plugins", "kubernetes")
+CASES |= {
+    f"gang-{name}": manifest(
+        "pi",
+        {"runPolicy": {"schedulingPolicy": POLICY}},
+        container(command=["mpirun", "/a.out"], resources=REQUESTS),
+        container(resources=REQUESTS),
+    )
+    for name in GANGS
+}
+
+
 def job_of(case: str) -> MPIJob:
     """Parse a case."""
     job = parse(CASES[case])
@@ -111,19 +127,26 @@ def job_of(case: str) -> MPIJob:
     return job
 
 
-def children(job: MPIJob) -> list[Json]:
+def children(job: MPIJob, scheduler: str = "") -> list[Json]:
     """Render all children, in the order in which they are made."""
-    install = Install(kubectl_image="mpiop/mpiop:1")
+    install = Install(kubectl_image="mpiop/mpiop:1", gang_scheduler=scheduler)
     found = [service.service(job), config_map.config_map(job, install, [])]
     if job.remote_shell is RemoteShell.SSH:
         found.append(ssh_secret.ssh_secret(job))
     else:
         found += [access.service_account(job), access.role(job)]
         found.append(access.role_binding(job))
+    if (found_gang := gang(scheduler)) is not None:
+        found.append(pod_group.pod_group(job, found_gang))
     if job.worker_replicas and not job.run_policy.suspend:
         found.append(worker.worker(job, install, 1))
     suspend = job.run_policy.suspend
     return [*found, launcher.launcher_job(job, install, 0, suspend=suspend)]
+
+
+def gang_of(case: str) -> str:
+    """Name the gang scheduler of a case, "" for none."""
+    return case.removeprefix("gang-") if case.startswith("gang-") else ""
 
 
 def without_scripts(manifest: Json) -> Json:
@@ -165,7 +188,7 @@ Plain.add_representer(str, _text)
 @pytest.mark.parametrize("case", CASES)
 def test_children_are_as_reviewed(case: str) -> None:
     """Every byte that reaches the API server was read by a person."""
-    manifests = [without_scripts(one) for one in children(job_of(case))]
+    manifests = [without_scripts(one) for one in children(job_of(case), gang_of(case))]
     text = yaml.dump_all(manifests, Dumper=Plain, sort_keys=False, width=100)
     path = GOLDEN / f"{case}.yaml"
     if WRITE:

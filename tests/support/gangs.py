@@ -7,6 +7,9 @@ PodGroup is built into a real API server; here it stands in for that.
 from collections.abc import Mapping
 from typing import Any, Final
 
+import pytest
+
+from mpiop.local.apiserver.schema.structure import Node, named
 from mpiop.local.client import Resource
 
 Schema = dict[str, Any]
@@ -111,6 +114,16 @@ DEFINITIONS: Final[Mapping[str, Schema]] = {
         _fields(conditions=_conditions("lastTransitionTime")),
     ),
 }
+
+
+def know_scheduling_groups(patch: pytest.MonkeyPatch) -> None:
+    """Let the embedded server keep the Pod's field, as with gate GenericWorkload."""
+    group = Node("struct", "v1.PodSchedulingGroup")
+    group.fields["podGroupName"] = Node("string", "string")
+    pod = named("io.k8s.api.core.v1.PodSpec")
+    patch.setitem(pod.fields, "schedulingGroup", group)
+
+
 POD_GROUPS: Final[Mapping[str, Resource]] = {
     "volcano": Resource("scheduling.volcano.sh/v1beta1", "podgroups"),
     "scheduler-plugins": Resource("scheduling.x-k8s.io/v1alpha1", "podgroups"),

@@ -1,7 +1,7 @@
 """Whole operator, API server, controllers and a kubelet on one thread, virtual time."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ class Harness:
         plan: the core, or a test's own.
         faults: what goes wrong between operator and API server.
         crd: the MPIJob definition; a permissive stand-in by default.
+        more: other definitions.
     """
 
     def __init__(
@@ -36,13 +37,15 @@ class Harness:
         settings: Settings | None = None,
         faults: Faults | None = None,
         crd: Json = PERMISSIVE,
+        more: Sequence[Json] = (),
         seed: int = 0,
     ) -> None:
         self._plan = plan
         self._settings = settings or Settings()
         self.cluster = VirtualCluster()
         self.client = self.cluster.client
-        self.client.create(CRDS, crd)
+        for definition in (crd, *more):
+            self.client.create(CRDS, definition)
         self.cluster.kubelet.register()
         self.node = Script(self.cluster.kubelet, self.cluster.clock)
         self.transport = LocalTransport(self.cluster.server.handle, faults or Faults())
