@@ -9,7 +9,8 @@ from typing import Final
 import attrs
 
 from mpiop.reconcile.mpijob import MPIImplementation
-from mpiop.reconcile.views import Ended, PodView
+from mpiop.reconcile.pod_status import Ended
+from mpiop.reconcile.views import PodView
 
 ANY: Final = None
 

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 import attrs
 
-from mpiop.reconcile import names
+from mpiop.reconcile import names, pod_status
 from mpiop.reconcile.actions import KindName, Ref
 from mpiop.reconcile.gang import (
     API_VERSIONS,
@@ -21,22 +21,11 @@ from mpiop.reconcile.gang import (
     wait_reason,
 )
 from mpiop.reconcile.mpijob import Json
+from mpiop.reconcile.pod_status import Ended
 from mpiop.reconcile.reading import dig, integer, items, parse_time, text
 
 PUBLISHED: Final = "publishNotReadyAddresses"
 SELECTOR: Final = "selector/"
-
-
-@attrs.frozen
-class Ended:
-    """A container's end, as its status tells it."""
-
-    exit_code: int
-    signal: int
-    reason: str
-    message: str
-    started: datetime | None
-    finished: datetime | None
 
 
 @attrs.frozen
@@ -175,67 +164,12 @@ def _deleted(meta: object) -> datetime | None:
     return when.fromtimestamp(when.timestamp() - seconds, tz=when.tzinfo)
 
 
-def _ended(status: Json) -> Ended | None:
-    for state in ("state", "lastState"):
-        end = dig(status, state, "terminated")
-        if isinstance(end, Mapping):
-            return Ended(
-                exit_code=integer(end, "exitCode"),
-                signal=integer(end, "signal"),
-                reason=text(end, "reason"),
-                message=text(end, "message"),
-                started=parse_time(end.get("startedAt")),
-                finished=parse_time(end.get("finishedAt")),
-            )
-    return None
-
-
-def _main_status(manifest: Json) -> Json:
-    main = next(iter(items(manifest, "spec", "containers")), {})
-    for status in items(manifest, "status", "containerStatuses"):
-        if status.get("name") == main.get("name"):
-            return status
-    return {}
-
-
-def _waiting(manifest: Json) -> str:
-    for field in ("initContainerStatuses", "containerStatuses"):
-        for status in items(manifest, "status", field):
-            reason = text(status, "state", "waiting", "reason")
-            if reason not in {"", "PodInitializing", "ContainerCreating"}:
-                message = text(status, "state", "waiting", "message")
-                return f"{reason}: {message}" if message else reason
-    return ""
-
-
-def _init_ended(manifest: Json) -> Ended | None:
-    for status in items(manifest, "status", "initContainerStatuses"):
-        end = _ended(status)
-        if end is not None and end.exit_code != 0:
-            return end
-    return None
-
-
-def _condition(manifest: Json, name: str, value: str) -> Json | None:
-    for condition in items(manifest, "status", "conditions"):
-        if condition.get("type") == name and condition.get("status") == value:
-            return condition
-    return None
-
-
-def _said(condition: Json | None) -> str:
-    if condition is None:
-        return ""
-    said = (text(condition, "reason"), text(condition, "message"))
-    return ": ".join(part for part in said if part) or text(condition, "type")
-
-
 def pod_view(manifest: Json) -> PodView:
     """Project a Pod."""
     meta, status = manifest.get("metadata"), manifest.get("status")
     labels = dig(meta, "labels")
-    main = _main_status(manifest)
-    ended = _ended(main)
+    main = pod_status.main_status(manifest)
+    ended = pod_status.ended(main)
     running = parse_time(dig(main, "state", "running", "startedAt"))
     return PodView(
         name=text(meta, "name"),
@@ -252,16 +186,20 @@ def pod_view(manifest: Json) -> PodView:
         reason=text(status, "reason"),
         message=text(status, "message"),
         node=text(manifest, "spec", "nodeName"),
-        ready=_condition(manifest, "Ready", "True") is not None,
+        ready=pod_status.condition(manifest, "Ready", "True") is not None,
         started=running is not None
         or (ended is not None and ended.started is not None),
         started_at=running or (ended.started if ended else None),
         ended=ended,
         restarts=integer(main, "restartCount"),
-        waiting=_waiting(manifest),
-        init_ended=_init_ended(manifest),
-        disruption=_said(_condition(manifest, "DisruptionTarget", "True")),
-        unschedulable=_said(_condition(manifest, "PodScheduled", "False")),
+        waiting=pod_status.waiting(manifest),
+        init_ended=pod_status.init_ended(manifest),
+        disruption=pod_status.said(
+            pod_status.condition(manifest, "DisruptionTarget", "True")
+        ),
+        unschedulable=pod_status.said(
+            pod_status.condition(manifest, "PodScheduled", "False")
+        ),
         gang=marked(manifest),
     )
 
@@ -269,9 +207,9 @@ def pod_view(manifest: Json) -> PodView:
 def job_view(manifest: Json) -> JobView:
     """Project a launcher Job."""
     meta = manifest.get("metadata")
-    verdict = _condition(manifest, "Complete", "True") or _condition(
-        manifest, "Failed", "True"
-    )
+    verdict = pod_status.condition(
+        manifest, "Complete", "True"
+    ) or pod_status.condition(manifest, "Failed", "True")
     return JobView(
         name=text(meta, "name"),
         uid=text(meta, "uid"),

@@ -12,8 +12,9 @@ from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName, Ref
 from mpiop.reconcile.gang import gang
 from mpiop.reconcile.mpijob import Install, Json
+from mpiop.reconcile.pod_status import Ended
 from mpiop.reconcile.snapshot import Finding, FindingKind, Snapshot
-from mpiop.reconcile.views import ChildView, Ended, JobView, PodView
+from mpiop.reconcile.views import ChildView, JobView, PodView
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 NAME = "pi"
