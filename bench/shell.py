@@ -101,7 +101,7 @@ def life(workers: int) -> Iterator[Figure]:
 def pod_event() -> Figure:
     """Let the reflector of Pods take in changes of a worker, line by line."""
     found = running(1)
-    reflector = found.operator.reflectors["Pod"]
+    reflector = found.operator.reflectors["Pod", ""]
     pod = found.client.get(PODS, "default", "big-worker-0")
     versions = count(10**6)
 

@@ -208,8 +208,6 @@ def _version() -> str:
 
 
 def _log(*, verbose: bool) -> None:
-    import logging
+    from mpiop.cli.logs import log_to_stderr
 
-    from mpiop.cli import operating
-
-    operating.log_to_stderr(logging.INFO if verbose else logging.WARNING)
+    log_to_stderr("info" if verbose else "warning")

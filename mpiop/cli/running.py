@@ -25,6 +25,7 @@ from mpiop.cli.watching import Watcher
 from mpiop.k8s import credentials
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.http import HttpTransport
+from mpiop.k8s.operator import connect
 from mpiop.k8s.settings import Settings
 from mpiop.local.cluster import Cluster, Options, PortInUse
 from mpiop.local.kubelet.launch import NodeError
@@ -80,8 +81,8 @@ def run(manifest: Manifest, options: RunOptions) -> int:
     inbox: SimpleQueue[Message] = SimpleQueue()
     out = sys.stdout if options.output == "text" else sys.stderr
     with as_messages(inbox), started(options.cluster, out) as cluster:
-        settings = Settings(kubeconfig=str(cluster.kubeconfig))
-        with Background(settings), _feed(settings, inbox) as feed:
+        settings = _settings(cluster)
+        with Background(connect(settings)), _feed(settings, inbox) as feed:
             watcher = Watcher(feed, inbox, _view(out))
             story, code = watcher.to_end(manifest, options.timeout)
             if options.output == "json":
@@ -137,6 +138,11 @@ def wait_for_signal(inbox: "SimpleQueue[Message]") -> None:
         pass
 
 
+def _settings(cluster: Cluster) -> Settings:
+    """Look after that cluster, alone."""
+    return Settings(kubeconfig=str(cluster.kubeconfig), leader_elect=False)
+
+
 @contextmanager
 def _feed(settings: Settings, inbox: "SimpleQueue[Message]") -> Iterator[Feed]:
     transport = HttpTransport(lambda: credentials.load(settings), Clock.system())
@@ -156,7 +162,7 @@ def up(options: Options, *, operator: bool) -> None:
     """Have a cluster, with an operator if wanted, until Ctrl-C."""
     inbox: SimpleQueue[Message] = SimpleQueue()
     with as_messages(inbox), started(options, sys.stdout) as cluster:
-        settings = Settings(kubeconfig=str(cluster.kubeconfig))
-        with Background(settings) if operator else nullcontext():
+        settings = _settings(cluster)
+        with Background(connect(settings)) if operator else nullcontext():
             click.echo(how_to_kubectl(cluster))
             wait_for_signal(inbox)

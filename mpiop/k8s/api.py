@@ -14,7 +14,7 @@ from mpiop.k8s.clock import Clock
 from mpiop.k8s.errors import ApiError, Fenced, from_reply
 from mpiop.k8s.kinds import EVENTS, PRIORITIES, RESOURCES
 from mpiop.k8s.retry import retried
-from mpiop.k8s.transport import Call, Method, Reply, Stream, Transport
+from mpiop.k8s.transport import Call, Reply, Stream, Transport
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import KindName, Ref
 from mpiop.reconcile.mpijob import Json
@@ -51,11 +51,8 @@ class Written:
         return text(self.manifest, "metadata", "resourceVersion")
 
 
-def _nothing(_verb: str, _kind: str, _code: int) -> None: ...
-
-
-def _always() -> bool:
-    return True
+def unobserved(_verb: str, _kind: str, _code: int) -> None:
+    """Count nothing."""
 
 
 class Api:
@@ -64,7 +61,6 @@ class Api:
     Args:
         transport: the way there.
         clock: waits between tries of one call.
-        may_write: asked before every write; False sends nothing (`Fenced`).
         observe: told verb, kind and code of every answer, 0 for none.
     """
 
@@ -72,12 +68,10 @@ class Api:
         self,
         transport: Transport,
         clock: Clock,
-        may_write: Callable[[], bool] = _always,
-        observe: Observer = _nothing,
+        observe: Observer = unobserved,
     ) -> None:
         self._transport = transport
         self._clock = clock
-        self._may_write = may_write
         self._observe = observe
 
     def get(self, ref: Ref) -> Json:
@@ -195,9 +189,10 @@ class Api:
         self, verb: str, kind: str, call: Call, *, idempotent: bool = True
     ) -> Reply:
         def once() -> Reply:
-            _check(call.method, self._may_write)
             try:
                 reply = self._transport.request(call)
+            except Fenced:
+                raise
             except ApiError:
                 self._observe(verb, kind, 0)
                 raise
@@ -207,11 +202,6 @@ class Api:
             return reply
 
         return retried(once, self._clock, idempotent=idempotent)
-
-
-def _check(method: Method, may_write: Callable[[], bool]) -> None:
-    if method != "GET" and not may_write():
-        raise Fenced(0, "Fenced", "the lease is not held: nothing was sent")
 
 
 def _object(reply: Reply) -> dict[str, Any]:

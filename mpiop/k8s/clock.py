@@ -4,8 +4,19 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 import attrs
+
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _steady() -> float:
+    """Tell seconds that go on while the machine sleeps.
+
+    A leader that wakes up must not believe that no time has passed.
+    """
+    return time.clock_gettime(_STEADY)
 
 
 @attrs.frozen
@@ -14,7 +25,8 @@ class Clock:
 
     Attributes:
         now: wall clock, aware, UTC; what is compared with the API's times.
-        monotonic: seconds; what waits are measured with.
+        monotonic: seconds that have passed, those too in which the machine slept; what
+            waits and the lease are measured with.
         sleep: waits between two tries of one HTTP call.
         chance: a number in [0, 1), for jitter.
     """
@@ -29,7 +41,7 @@ class Clock:
         """Take the machine's own."""
         return cls(
             now=lambda: datetime.now(UTC),
-            monotonic=time.monotonic,
+            monotonic=_steady,
             sleep=time.sleep,
             chance=random.random,
         )

@@ -61,7 +61,7 @@ class Controller:
         manifest = self.store.job(key)
         self._recognise(key, text(manifest, "metadata", "uid"))
         if manifest is None:
-            self.queue.forget(key)
+            self.queue.drop(key)
             return 0.0
         job = Subject.of(manifest)
         lag = self.freshness.wait(job.uid)

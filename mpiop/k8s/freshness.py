@@ -37,7 +37,7 @@ class Freshness:
     """What each job's own writes must have become visible as. Thread safe."""
 
     def __init__(
-        self, store: Store, clock: Clock, relist: Callable[[KindName], None]
+        self, store: Store, clock: Clock, relist: Callable[[KindName, str], None]
     ) -> None:
         self._store = store
         self._clock = clock
@@ -76,9 +76,10 @@ class Freshness:
             now = self._clock.monotonic()
             if now < one.deadline:
                 return one.deadline - now
-            deadline, lists = now + PATIENCE_SECONDS, self._store.lists(kind)
+            deadline = now + PATIENCE_SECONDS
+            lists = self._store.lists(kind, key.namespace)
             awaited[kind, key] = attrs.evolve(one, deadline=deadline, lists=lists)
-        self._relist(kind)
+        self._relist(kind, key.namespace)
         return PATIENCE_SECONDS
 
     def _add(self, job_uid: str, ref: Ref, version: int, gone_uid: str) -> None:
@@ -89,7 +90,8 @@ class Freshness:
             awaited[place] = _Awaited(version, gone_uid, deadline)
 
     def _seen(self, kind: KindName, key: Key, one: _Awaited) -> bool:
-        if one.lists is not None and self._store.lists(kind) > one.lists:
+        lists = self._store.lists(kind, key.namespace)
+        if one.lists is not None and lists > one.lists:
             return True
         if one.gone_uid:
             return self._store.has_lost(kind, key, one.gone_uid)

@@ -59,10 +59,11 @@ class HttpTransport:
         Raises:
             Unreachable: no answer came; `Unsent` where no connection did.
         """
-        response = self._send(call, READ_SECONDS)
+        silence = call.patience or READ_SECONDS
+        response = self._send(call, silence)
         if response.status == UNAUTHORIZED and self._reloaded():
             _whole(response)
-            response = self._send(call, READ_SECONDS)
+            response = self._send(call, silence)
         return _whole(response)
 
     def watch(self, call: Call, silence: float) -> Stream | Reply:
@@ -124,7 +125,9 @@ class HttpTransport:
                 url,
                 body=call.body or None,
                 headers=self._headers(call),
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=silence),
+                timeout=urllib3.Timeout(
+                    connect=min(CONNECT_SECONDS, silence), read=silence
+                ),
                 retries=False,
                 redirect=False,
                 preload_content=False,

@@ -53,6 +53,8 @@ CACHED: Final[tuple[KindName, ...]] = tuple(k for k in RESOURCES if k != "Secret
 WATCHED: Final = tuple(kind for kind in CACHED if kind not in API_VERSIONS)
 EVENTS: Final = Resource("v1", "events")
 PRIORITIES: Final = Resource("scheduling.k8s.io/v1", "priorityclasses")
+LEASES: Final = Resource("coordination.k8s.io/v1", "leases")
+ACCESS_REVIEWS: Final = Resource("authorization.k8s.io/v1", "selfsubjectaccessreviews")
 
 
 def watched(install: Install) -> tuple[KindName, ...]:

@@ -1,23 +1,28 @@
 """Wires the shell together and drives it: by `step` in a test, by threads for real."""
 
 import logging
+import socket
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import uuid
+from itertools import product
 from typing import Final
 
 from mpiop.k8s.api import Api
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.controller import Controller, Planner
 from mpiop.k8s.credentials import load
-from mpiop.k8s.errors import ApiError
-from mpiop.k8s.executor import Executor, KeyMaker, Result, one_by_one
+from mpiop.k8s.driving import Drive
+from mpiop.k8s.executor import Executor, KeyMaker, one_by_one
+from mpiop.k8s.fence import Fence
 from mpiop.k8s.freshness import Freshness
 from mpiop.k8s.http import HttpTransport
 from mpiop.k8s.keys import make_keys
-from mpiop.k8s.kinds import RESOURCES, watched
+from mpiop.k8s.kinds import watched
+from mpiop.k8s.leader import Elector, Lock
 from mpiop.k8s.lessons import Lessons
+from mpiop.k8s.limits import Paced, TokenBucket
 from mpiop.k8s.metrics import Metrics
+from mpiop.k8s.pulse import Pulse
 from mpiop.k8s.reflector import Reflector
 from mpiop.k8s.settings import Settings
 from mpiop.k8s.store import Key, Store
@@ -26,8 +31,7 @@ from mpiop.k8s.workqueue import WorkQueue
 from mpiop.reconcile.actions import KindName
 from mpiop.reconcile.plan import plan
 
-STOP_SECONDS: Final = 2.0
-SYNC_SECONDS: Final = 0.05
+BURST_FACTOR: Final = 2.0
 log = logging.getLogger(__name__)
 
 
@@ -40,7 +44,7 @@ class Operator:
         clock: time and chance.
         plan: the core.
         make_keys: makes the data of a job's ssh Secret.
-        may_write: asked before every write, e.g. whether the lease is held.
+        identity: who it is in the election; "" where it works without one.
     """
 
     def __init__(  # noqa: PLR0913 (the composition root names every part once)
@@ -51,28 +55,31 @@ class Operator:
         clock: Clock,
         plan: Planner,
         make_keys: KeyMaker,
-        may_write: Callable[[], bool] = lambda: True,
+        identity: str = "",
     ) -> None:
         self._settings = settings
-        self._transport = transport
-        self._crash: Exception | None = None
+        self._clock = clock
         self.metrics = Metrics()
-        self.store = Store()
-        self.queue: WorkQueue[Key] = WorkQueue(clock)
-        self.metrics.queue_depth.set_function(lambda: len(self.queue))
-        api = Api(transport, clock, may_write, self.metrics.request)
+        self.pulse = Pulse(clock)
+        self.store = Store(settings.namespaces)
+        self.queue: WorkQueue[Key] = WorkQueue(clock, _retries(settings, clock))
+        self.elector = self._elector(transport, identity) if identity else None
+        self._fence = Fence(transport, self.may_write)
+        api = Api(_paced(self._fence, settings, clock), clock, self.metrics.request)
         self.reflectors = {
-            kind: Reflector(
+            (kind, namespace): Reflector(
                 kind,
                 api,
                 self.store,
                 clock,
                 changed=self.queue.add,
-                namespace=settings.namespace,
+                namespace=namespace,
                 relist_seconds=settings.relist_seconds,
                 on_restart=self.metrics.restart,
             )
-            for kind in watched(settings.install)
+            for kind, namespace in product(
+                watched(settings.install), settings.namespaces
+            )
         }
         freshness = Freshness(self.store, clock, self._relist)
         lessons = Lessons(clock)
@@ -98,12 +105,15 @@ class Operator:
             settings.install,
             settings.resync_seconds,
         )
-        self._clock = clock
 
     @property
     def has_synced(self) -> bool:
-        """Whether every kind has been listed once; before, nothing is planned."""
-        return all(self.store.has_synced(kind) for kind in self.reflectors)
+        """Whether everything has been listed once; before, nothing is planned."""
+        return all(self.store.has_listed(*place) for place in self.reflectors)
+
+    def may_write(self) -> bool:
+        """Whether this replica is the one that writes, now."""
+        return self.elector is None or self.elector.leading
 
     def step(self) -> float:
         """Do all that is due now, on this thread.
@@ -113,9 +123,11 @@ class Operator:
         """
         while True:
             waits = [reflector.step() for reflector in self.reflectors.values()]
+            if self.elector is not None:
+                waits.append(self.elector.step())
             if min(waits) <= 0:
                 continue
-            if not self.has_synced:
+            if not (self.has_synced and self.may_write()):
                 return min(waits)
             key = self.queue.get()
             if key is None:
@@ -124,89 +136,60 @@ class Operator:
             self._turn(key)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop, on threads of its own; end within two seconds.
+        """Work until told to stop, on threads of its own; end within some seconds.
 
         Raises:
             ApiError: at the start, the API server refuses a list that is needed.
-            Exception: a reflector met a bug; its cache stands still.
+            Exception: a loop met a bug; what it looked after stands still.
         """
-        threads = [
-            threading.Thread(target=self._reflect, args=(one, stop), name=kind)
-            for kind, one in self.reflectors.items()
-        ]
-        threads += [
-            threading.Thread(target=self._work, args=(stop,), name=f"worker-{number}")
-            for number in range(self._settings.workers)
-        ]
-        with ThreadPoolExecutor(self._settings.writers, "writer") as pool:
-            self._executor.spawn = lambda calls: _side_by_side(pool, calls)
-            for thread in threads:
-                thread.daemon = True  # a call that hangs must not keep the process
-                thread.start()
-            try:
-                self._sync(stop)
-                stop.wait()
-            finally:
-                stop.set()
-                self._close(threads)
-                pool.shutdown(wait=False, cancel_futures=True)
-        if self._crash is not None:
-            raise self._crash
+        Drive(
+            tuple(self.reflectors.values()),
+            self.elector,
+            self._executor,
+            self.queue,
+            self._fence,
+            self.pulse,
+            self._clock,
+            self._turn,
+            has_synced=lambda: self.has_synced,
+            workers=self._settings.workers,
+            writers=self._settings.writers,
+        ).run(stop)
 
     def close(self) -> None:
         """Give back what is open, where `run` was not or is over."""
         for reflector in self.reflectors.values():
             reflector.close()
-        self._transport.close()
+        self._fence.close()
 
-    def _sync(self, stop: threading.Event) -> None:
-        while not self.has_synced and not stop.is_set():
-            refusal = self._refusal()
-            if refusal is not None:
-                raise refusal
-            stop.wait(SYNC_SECONDS)
-        log.info("caches have synced")
-
-    def _refusal(self) -> ApiError | None:
-        refusals = (
-            reflector.refusal
-            for kind, reflector in self.reflectors.items()
-            if not RESOURCES[kind].optional
+    def _elector(self, transport: Transport, identity: str) -> Elector:
+        told = self._settings
+        lock = Lock(
+            told.lock_namespace,
+            told.lock_name,
+            identity,
+            told.lease_seconds,
+            told.renew_seconds,
+            told.retry_seconds,
         )
-        return next((error for error in refusals if error is not None), None)
+        elector = Elector(transport, self._clock, lock, self.metrics.request)
+        elector.on_change = self._led
+        self.queue.hold()
+        return elector
 
-    def _close(self, threads: Sequence[threading.Thread]) -> None:
-        self.queue.close()
-        self.close()
-        end = self._clock.monotonic() + STOP_SECONDS
-        for thread in threads:
-            thread.join(max(0.0, end - self._clock.monotonic()))
+    def _led(self, leading: bool) -> None:  # noqa: FBT001 (the elector's own word)
+        """Work while leading; whatever happened meanwhile, look at every job."""
+        if not leading:
+            self.queue.hold()
+            return
+        for key in self.store.keys():  # noqa: SIM118 (its own method)
+            self.queue.add(key)
+        self.queue.go()
 
-    def _relist(self, kind: KindName) -> None:
+    def _relist(self, kind: KindName, namespace: str) -> None:
         log.warning("an own write is not seen: listing anew", extra={"kind": kind})
-        self.reflectors[kind].relist()
-
-    def _reflect(self, reflector: Reflector, stop: threading.Event) -> None:
-        try:
-            while not stop.is_set():
-                stop.wait(reflector.step())
-        except Exception as error:
-            log.exception("reflector failed", extra={"kind": reflector.kind})
-            self._crash = error  # a cache that stands still must not be planned on
-            stop.set()
-        finally:
-            reflector.close()
-
-    def _work(self, stop: threading.Event) -> None:
-        while not self.has_synced and not stop.is_set():
-            stop.wait(SYNC_SECONDS)
-        while (key := self.queue.get(wait=None)) is not None:
-            try:
-                self._turn(key)
-            except Exception:
-                # A bug that one job meets must not stop the others.
-                log.exception("reconcile failed", extra={"mpijob": str(key)})
-                self.queue.add_rate_limited(key)
+        found = self.reflectors.get((kind, ""))
+        (found or self.reflectors[kind, namespace]).relist()
 
     def _turn(self, key: Key) -> None:
         cost = 0.0
@@ -224,11 +207,25 @@ def connect(settings: Settings) -> Operator:
     """
     clock = Clock.system()
     transport = HttpTransport(lambda: load(settings), clock)
-    return Operator(settings, transport, clock=clock, plan=plan, make_keys=make_keys)
+    identity = f"{socket.gethostname()}_{uuid.uuid4()}" if settings.leader_elect else ""
+    return Operator(
+        settings,
+        transport,
+        clock=clock,
+        plan=plan,
+        make_keys=make_keys,
+        identity=identity,
+    )
 
 
-def _side_by_side(
-    pool: ThreadPoolExecutor, calls: Sequence[Callable[[], Result]]
-) -> Sequence[Result]:
-    futures = [pool.submit(call) for call in calls]
-    return [future.result() for future in futures]
+def _retries(settings: Settings, clock: Clock) -> TokenBucket | None:
+    rate = settings.controller_queue_rate_limit
+    return TokenBucket(clock, rate, settings.controller_queue_burst) if rate else None
+
+
+def _paced(transport: Transport, settings: Settings, clock: Clock) -> Transport:
+    rate = settings.kube_api_qps
+    if not rate:
+        return transport
+    burst = settings.kube_api_burst or BURST_FACTOR * rate
+    return Paced(transport, clock, TokenBucket(clock, rate, burst))

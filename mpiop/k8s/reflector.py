@@ -33,6 +33,7 @@ SLACK_SECONDS: Final = 10.0
 FIRST_SECONDS: Final = 0.8
 LONGEST_SECONDS: Final = 30.0
 REFUSED_SECONDS: Final = 300.0  # an optional kind that is not granted
+LIST_SECONDS: Final = 600.0  # a list of many pages from a slow server
 PROVEN_SECONDS: Final = 10.0  # a watch that lived so long is a good one
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class Reflector:
     """One kind's machine. One thread calls `step`; `relist` and `close` any.
 
     Attributes:
-        namespace: "" for the whole cluster.
+        namespace: where it looks, "" for the whole cluster.
         changed: told every job that something has changed for.
         relist_seconds: after so long a watch gives way to a list, which heals what a
             watch may have lost.
@@ -95,6 +96,17 @@ class Reflector:
     _listed_at: float = 0.0
     _stale: bool = False
     _closed: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs and by its thread."""
+        return f"{self.kind} in {self.namespace}" if self.namespace else self.kind
+
+    @property
+    def patience(self) -> float:
+        """Seconds within which a step ends, whatever the server does."""
+        state = self.state
+        return state.silence if isinstance(state, Watching) else LIST_SECONDS
 
     def step(self) -> float:
         """Do one thing: list, open the watch, or read from it.
@@ -120,7 +132,7 @@ class Reflector:
         except ApiError as error:
             self._leave()
             self._report(error)
-            return self._back_off()
+            return self._back_off(error.retry_after)
         return 0.0
 
     def relist(self) -> None:
@@ -143,7 +155,8 @@ class Reflector:
             page = self.api.list_page(self.kind, self.namespace, query, page.more)
             entries += [entry(self.kind, one) for one in page.items]
         found = page.resource_version
-        for key in self.store.replace(self.kind, entries, version(found)):
+        touched = self.store.replace(self.kind, entries, version(found), self.namespace)
+        for key in touched:
             self.changed(key)
         self.refusal = None
         self._listed_at = self.clock.monotonic()
@@ -227,18 +240,22 @@ class Reflector:
         if isinstance(self.state, Watching):
             self.state = Listed(self.state.resource_version)
 
-    def _back_off(self) -> float:
+    def _back_off(self, told: float | None = None) -> float:
         pause = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(self.failures, 30))
         if self.refusal is not None and RESOURCES[self.kind].optional:
             pause = REFUSED_SECONDS
         self.failures += 1
-        pause = self.clock.jitter(pause, 1.0)
+        pause = max(self.clock.jitter(pause, 1.0), told or 0.0)
         self._due = self.clock.monotonic() + pause
         return pause
 
     def _report(self, error: ApiError) -> None:
         """Log a refusal once; go on without an optional kind that is refused."""
-        context = {"kind": self.kind, "error": str(error)}
+        context = {
+            "kind": self.kind,
+            "namespace": self.namespace,
+            "error": str(error),
+        }
         if not isinstance(error, Forbidden | Unauthorized):
             log.warning("list or watch failed", extra=context)
             return
@@ -247,5 +264,5 @@ class Reflector:
             level = logging.INFO if optional else logging.ERROR
             log.log(level, "list or watch refused", extra=context)
         self.refusal = error
-        if optional and not self.store.has_synced(self.kind):
-            self.store.replace(self.kind, (), BLIND)
+        if optional and not self.store.has_listed(self.kind, self.namespace):
+            self.store.replace(self.kind, (), BLIND, self.namespace)

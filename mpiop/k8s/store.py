@@ -6,7 +6,8 @@ one that was seen deleted does not come back by a late repetition.
 """
 
 import threading
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -60,7 +61,7 @@ class Entry:
 
 @attrs.define
 class _Shelf:
-    """All of one kind.
+    """All of one kind in one scope.
 
     Attributes:
         gone: versions of the newest deletions.
@@ -110,31 +111,50 @@ def _slim(meta: dict[str, Any]) -> None:
 
 
 class Store:
-    """The cache; reflectors write to it, everybody reads. Thread safe."""
+    """The cache; reflectors write to it, everybody reads. Thread safe.
 
-    def __init__(self) -> None:
+    Args:
+        namespaces: what is listed by itself: some namespaces, or "" for all at once.
+    """
+
+    def __init__(self, namespaces: Sequence[str] = ("",)) -> None:
         self._lock = threading.Lock()
-        self._shelves: dict[KindName, _Shelf] = {kind: _Shelf() for kind in CACHED}
+        self._shelves: dict[tuple[KindName, str], _Shelf] = {
+            (kind, namespace): _Shelf() for kind in CACHED for namespace in namespaces
+        }
         self._by_job: dict[tuple[str, str], dict[tuple[KindName, str], View]] = {}
         self._keys: dict[tuple[str, str], Key] = {}
 
-    def has_synced(self, kind: KindName) -> bool:
-        """Whether the kind has been listed once."""
-        return self._shelves[kind].listed >= 0
+    def has_listed(self, kind: KindName, namespace: str = "") -> bool:
+        """Whether the kind has been listed once where an object there belongs."""
+        return self._shelf(kind, namespace).listed >= 0
 
-    def lists(self, kind: KindName) -> int:
-        """How often the kind has been listed."""
-        return self._shelves[kind].lists
+    def lists(self, kind: KindName, namespace: str = "") -> int:
+        """How often it has been listed there."""
+        return self._shelf(kind, namespace).lists
+
+    def sizes(self) -> Mapping[KindName, int]:
+        """Count the objects of each kind."""
+        with self._lock:
+            found: Counter[KindName] = Counter()
+            for (kind, _), shelf in self._shelves.items():
+                found[kind] += len(shelf.entries)
+            return found
 
     def keys(self) -> tuple[Key, ...]:
         """List the jobs."""
         with self._lock:
-            return tuple(self._shelves["MPIJob"].entries)
+            return tuple(
+                key
+                for (kind, _), shelf in self._shelves.items()
+                if kind == "MPIJob"
+                for key in shelf.entries
+            )
 
     def job(self, key: Key) -> Json | None:
         """Give an MPIJob; nobody changes what it gives."""
         with self._lock:
-            found = self._shelves["MPIJob"].entries.get(key)
+            found = self._shelf("MPIJob", key.namespace).entries.get(key)
             return None if found is None else found.content  # type: ignore[return-value] # MPIJobs are kept as JSON
 
     def children(self, namespace: str, job_uid: str) -> tuple[View, ...]:
@@ -145,7 +165,7 @@ class Store:
     def has_reached(self, kind: KindName, key: Key, wanted: int) -> bool:
         """Whether the cache shows this object's state at `wanted` or a later one."""
         with self._lock:
-            shelf = self._shelves[kind]
+            shelf = self._shelf(kind, key.namespace)
             found = shelf.entries.get(key)
             seen = found.version if found else shelf.gone.get(key, -1)
             return max(seen, shelf.listed) >= wanted
@@ -153,13 +173,13 @@ class Store:
     def has_lost(self, kind: KindName, key: Key, uid: str) -> bool:
         """Whether the object with this uid is not there (any more)."""
         with self._lock:
-            found = self._shelves[kind].entries.get(key)
+            found = self._shelf(kind, key.namespace).entries.get(key)
             return found is None or found.uid != uid
 
     def put(self, kind: KindName, new: Entry) -> Key | None:
         """Take in an object that was added or changed; give the job to look at."""
         with self._lock:
-            shelf = self._shelves[kind]
+            shelf = self._shelf(kind, new.key.namespace)
             old = shelf.entries.get(new.key)
             known = old.version if old else shelf.gone.get(new.key, -1)
             if new.version <= known:
@@ -172,7 +192,7 @@ class Store:
     def remove(self, kind: KindName, last: Entry) -> Key | None:
         """Take out an object that is gone; give the job to look at."""
         with self._lock:
-            shelf = self._shelves[kind]
+            shelf = self._shelf(kind, last.key.namespace)
             old = shelf.entries.get(last.key)
             if old is not None and old.version > last.version:
                 return None
@@ -186,11 +206,11 @@ class Store:
             return key
 
     def replace(
-        self, kind: KindName, entries: Iterable[Entry], listed: int
+        self, kind: KindName, entries: Iterable[Entry], listed: int, namespace: str = ""
     ) -> set[Key]:
         """Take in a whole list, as of version `listed`; give the jobs to look at."""
         with self._lock:
-            shelf = self._shelves[kind]
+            shelf = self._shelf(kind, namespace)
             touched: set[Key | None] = set()
             fresh = {new.key: new for new in entries}
             for key, old in list(shelf.entries.items()):
@@ -206,12 +226,16 @@ class Store:
             shelf.lists += 1
             return {key for key in touched if key is not None}
 
+    def _shelf(self, kind: KindName, namespace: str) -> _Shelf:
+        return self._shelves.get((kind, "")) or self._shelves[kind, namespace]
+
     def _job_of(self, one: Entry) -> Key | None:
         return self._keys.get((one.key.namespace, one.job_uid))
 
     def _link(self, kind: KindName, new: Entry) -> None:
-        self._shelves[kind].entries[new.key] = new
-        self._shelves[kind].gone.pop(new.key, None)
+        shelf = self._shelf(kind, new.key.namespace)
+        shelf.entries[new.key] = new
+        shelf.gone.pop(new.key, None)
         place = (new.key.namespace, new.job_uid)
         if kind == "MPIJob":
             self._keys[place] = new.key
@@ -220,7 +244,7 @@ class Store:
             siblings[kind, new.key.name] = new.content  # type: ignore[assignment] # children are kept as views
 
     def _unlink(self, kind: KindName, old: Entry) -> None:
-        del self._shelves[kind].entries[old.key]
+        del self._shelf(kind, old.key.namespace).entries[old.key]
         place = (old.key.namespace, old.job_uid)
         if kind == "MPIJob":
             self._keys.pop(place, None)

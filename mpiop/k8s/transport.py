@@ -14,13 +14,21 @@ Method = Literal["GET", "POST", "PATCH", "DELETE", "PUT"]
 
 @attrs.frozen
 class Call:
-    """One request; `content_type` is that of `body`."""
+    """One request.
+
+    Attributes:
+        body: never shown, it may be a Secret.
+        content_type: that of the body.
+        patience: seconds without a byte after which the answer counts as lost, None
+            for the transport's own.
+    """
 
     method: Method
     path: str
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    body: bytes = attrs.field(default=b"", repr=False)
     content_type: str = "application/json"
+    patience: float | None = None
 
 
 @attrs.frozen
@@ -33,7 +41,7 @@ class Reply:
     """
 
     status: int
-    body: bytes
+    body: bytes = attrs.field(repr=False)
     warnings: tuple[str, ...] = ()
     retry_after: float | None = None
 

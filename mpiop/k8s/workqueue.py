@@ -11,6 +11,7 @@ from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
 from mpiop.k8s.clock import Clock
+from mpiop.k8s.limits import TokenBucket
 
 FIRST_SECONDS: Final = 0.05
 LONGEST_SECONDS: Final = 60.0
@@ -21,12 +22,19 @@ K = TypeVar("K", bound=Hashable)
 
 
 class WorkQueue(Generic[K]):
-    """Keys that wait for a hand. Safe to use from many threads."""
+    """Keys that wait for a hand. Safe to use from many threads.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        clock: what waits are measured with.
+        bucket: how often keys that failed come again, all together; None for no limit
+            beside each key's own.
+    """
+
+    def __init__(self, clock: Clock, bucket: TokenBucket | None = None) -> None:
         self._clock = clock
+        self._bucket = bucket
         self._changed = threading.Condition()
-        self._ready: dict[K, None] = {}
+        self._ready: dict[K, float] = {}
         self._in_hand: set[K] = set()
         self._dirty: set[K] = set()
         self._due: dict[K, float] = {}
@@ -34,6 +42,7 @@ class WorkQueue(Generic[K]):
         self._pushed = 0
         self._failures: dict[K, int] = {}
         self._rests_until: dict[K, float] = {}
+        self._held = False
         self._closed = False
 
     def __len__(self) -> int:
@@ -41,6 +50,25 @@ class WorkQueue(Generic[K]):
         with self._changed:
             self._promote()
             return len(self._ready)
+
+    @property
+    def age(self) -> float:
+        """Seconds for which the key that is due longest has waited; 0 for none."""
+        with self._changed:
+            self._promote()
+            since = min(self._ready.values(), default=None)
+            return 0.0 if since is None else self._clock.monotonic() - since
+
+    def hold(self) -> None:
+        """Give out no key until `go`; what is added waits."""
+        with self._changed:
+            self._held = True
+
+    def go(self) -> None:
+        """Give out keys again."""
+        with self._changed:
+            self._held = False
+            self._changed.notify_all()
 
     def add(self, key: K) -> None:
         """Ask for a turn now, or right after the one in hand."""
@@ -58,13 +86,21 @@ class WorkQueue(Generic[K]):
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
             pause = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(failures, 30))
-            due = self._clock.monotonic() + self._clock.jitter(pause)
-            self._schedule(key, due)
+            pause = self._clock.jitter(pause)
+            if self._bucket is not None:
+                pause = max(pause, self._bucket.take())
+            self._schedule(key, self._clock.monotonic() + pause)
 
     def forget(self, key: K) -> None:
         """Take the key's failures as over."""
         with self._changed:
             self._failures.pop(key, None)
+
+    def drop(self, key: K) -> None:
+        """Keep nothing of a key in hand that will not come again."""
+        with self._changed:
+            self._failures.pop(key, None)
+            self._rests_until.pop(key, None)
 
     def get(self, wait: float | None = 0.0) -> K | None:
         """Take a key in hand; `done` gives it back.
@@ -79,7 +115,7 @@ class WorkQueue(Generic[K]):
             end = None if wait is None else self._clock.monotonic() + wait
             while not self._closed:
                 self._promote()
-                if self._ready:
+                if self._ready and not self._held:
                     key = next(iter(self._ready))
                     del self._ready[key]
                     self._in_hand.add(key)
@@ -87,7 +123,8 @@ class WorkQueue(Generic[K]):
                 now = self._clock.monotonic()
                 if end is not None and now >= end:
                     return None
-                marks = [mark for mark in (end, self._next()) if mark is not None]
+                due = None if self._held else self._next()
+                marks = [mark for mark in (end, due) if mark is not None]
                 self._changed.wait(min(marks) - now if marks else None)
             return None
 
@@ -152,4 +189,4 @@ class WorkQueue(Generic[K]):
             if key in self._in_hand:
                 self._dirty.add(key)
             else:
-                self._ready[key] = None
+                self._ready[key] = due

@@ -11,6 +11,7 @@ from mpiop.k8s import events
 from mpiop.k8s.api import Api
 from mpiop.k8s.errors import Conflict, Fenced, NotFound, ServerError
 from mpiop.k8s.executor import Executor, Report, Result, one_by_one
+from mpiop.k8s.fence import Fence
 from mpiop.k8s.freshness import Freshness
 from mpiop.k8s.lessons import Lesson, Lessons
 from mpiop.k8s.looks import answers
@@ -99,9 +100,9 @@ def make(
     time, server = FakeTime(), Server()
     counted: list[tuple[str, Mapping[str, str]]] = []
     executor = Executor(
-        Api(server, time.clock, lambda: leader),
+        Api(Fence(server, lambda: leader), time.clock),
         time.clock,
-        Freshness(Store(), time.clock, lambda _kind: None),
+        Freshness(Store(), time.clock, lambda _kind, _namespace: None),
         Lessons(time.clock),
         spawn,
         lambda metric, labels: counted.append((metric, labels)),
@@ -459,7 +460,7 @@ def test_a_long_message_is_cut_between_characters() -> None:
 
 def test_a_lost_event_fails_nothing(world: World) -> None:
     """That an Event cannot be written is logged and forgotten."""
-    world.executor.api = Api(Server(), FakeTime().clock, lambda: False)
+    world.executor.api = Api(Fence(Server(), lambda: False), FakeTime().clock)
     assert world.run(EmitEvent("Normal", "Running", "it runs")) == Report(acted=1)
 
 

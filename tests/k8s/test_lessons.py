@@ -86,7 +86,8 @@ def test_nothing_is_known_of_a_forgotten_job() -> None:
 
 def freshness() -> tuple[Freshness, Store, FakeTime, list[KindName]]:
     time, store, relisted = FakeTime(), Store(), list[KindName]()
-    return Freshness(store, time.clock, relisted.append), store, time, relisted
+    fresh = Freshness(store, time.clock, lambda kind, _namespace: relisted.append(kind))
+    return fresh, store, time, relisted
 
 
 @pytest.mark.defect("D13", "D25")

@@ -226,18 +226,18 @@ def test_a_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     lines = [r for r in caplog.records if r.message == "list or watch refused"]
     assert [line.levelno for line in lines] == [logging.ERROR]
     assert it.refusal() is Forbidden
-    assert not it.store.has_synced("Pod")
+    assert not it.store.has_listed("Pod")
     it.transport.answers = [listing()]
     it.go_on(60)
     assert it.refusal() is type(None)
-    assert it.store.has_synced("Pod")
+    assert it.store.has_listed("Pod")
 
 
 def test_an_optional_kind_may_be_refused() -> None:
     """Without the component that grants it, a kind counts as empty, asked seldom."""
     it = world([status_reply(403, "Forbidden")], kind="Role")
     it.steps(1)
-    assert it.store.has_synced("Role")
+    assert it.store.has_listed("Role")
     assert it.store.has_reached("Role", Key("default", "x"), 10**12)
     it.go_on(3600)
     assert len(it.transport.calls) < 20
@@ -258,7 +258,7 @@ def test_it_begins_empty() -> None:
     """Nothing is known before the first list."""
     it = world([listing()])
     assert it.reflector.state == Empty()
-    assert not it.store.has_synced("Pod")
+    assert not it.store.has_listed("Pod")
 
 
 LINES = st.lists(

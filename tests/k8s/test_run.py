@@ -82,7 +82,7 @@ class Running:
         self.stop.set()
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive()
-        names = set(self._operator.reflectors)
+        names = {one.name for one in self._operator.reflectors.values()}
         left = [t.name for t in threading.enumerate() if t.name in names]
         assert left == []
 
@@ -138,7 +138,7 @@ def test_a_cache_that_stands_still_ends_the_operator(transport: HttpTransport) -
     def broken(_key: object) -> None:
         raise RuntimeError("a bug")
 
-    found.reflectors["MPIJob"].changed = broken
+    found.reflectors["MPIJob", ""].changed = broken
     create(transport, "pi")
     until(running.stop.is_set)
     running.end()
@@ -173,6 +173,6 @@ def test_settings_lead_to_a_server(server: Served) -> None:
     """`connect` wires the real core to the server that the kubeconfig names."""
     found = connect(Settings(kubeconfig=server.kubeconfig))
     assert not found.has_synced
-    assert found.reflectors["Pod"].step() == 0.0
-    assert found.store.has_synced("Pod")
+    assert found.reflectors["Pod", ""].step() == 0.0
+    assert found.store.has_listed("Pod")
     found.close()
