@@ -184,8 +184,8 @@ def _launcher(facts: Facts) -> Iterator[Action]:
         if not facts.job.worker_replicas:
             yield from _secret(facts)
         yield _create_launcher(facts, suspend=False)
-    elif job is not None and job.suspended and not (job.terminal or job.deleted):
-        patch = launcher.scheduling_patch(facts.job, job)
+    elif job is not None and job.at_rest and not (job.terminal or job.deleted):
+        patch = launcher.scheduling_patch(facts.job, facts.install, job)
         spec = cast("Mapping[str, object]", patch.get("spec", {}))
         yield CreateLauncher(
             Ref("Job", facts.job.namespace, job.name),

@@ -87,6 +87,9 @@ class JobView:
         started: status.startTime is set.
         labels: keys of those of its Pod template.
         annotations: keys of those of its Pod template.
+        node_selector: keys of that of its Pod template.
+        active: how many Pods it counts as active.
+        halted: its controller has seen that it is suspended.
         gang: whose gang its Pod will belong to.
     """
 
@@ -105,7 +108,20 @@ class JobView:
     started: bool
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
+    node_selector: tuple[str, ...] = ()
+    active: int = 0
+    halted: bool = False
     gang: GangKind | None = None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it is suspended, and its template may be changed by now.
+
+        The API server refuses that while a Job that has started counts active Pods,
+        or its controller has not seen yet that it is suspended.
+        """
+        seen = self.halted or not self.started
+        return self.suspended and self.active == 0 and seen
 
 
 @attrs.frozen
@@ -224,14 +240,17 @@ def job_view(manifest: Json) -> JobView:
         message=text(verdict, "message"),
         ended=parse_time(dig(verdict, "lastTransitionTime")),
         started=dig(manifest, "status", "startTime") is not None,
-        labels=_keys(manifest, "labels"),
-        annotations=_keys(manifest, "annotations"),
+        labels=_keys(manifest, "metadata", "labels"),
+        annotations=_keys(manifest, "metadata", "annotations"),
+        node_selector=_keys(manifest, "spec", "nodeSelector"),
+        active=integer(manifest, "status", "active"),
+        halted=pod_status.condition(manifest, "Suspended", "True") is not None,
         gang=marked(dig(manifest, "spec", "template")),
     )
 
 
-def _keys(manifest: Json, of: str) -> tuple[str, ...]:
-    found = dig(manifest, "spec", "template", "metadata", of)
+def _keys(manifest: Json, *path: str) -> tuple[str, ...]:
+    found = dig(manifest, "spec", "template", *path)
     return tuple(map(str, found)) if isinstance(found, Mapping) else ()
 
 

@@ -644,10 +644,11 @@ def test_resuming_carries_scheduling_directives_only() -> None:
     held = made["spec"]["template"]["metadata"]
     held["labels"] |= {"job-name": "pi-launcher", "old": "1"}
     held["annotations"] = {"old": "1"}
-    patch: Any = launcher.scheduling_patch(found, job_view(made))
+    made["spec"]["template"]["spec"]["nodeSelector"] = {"zone": "b"}
+    patch: Any = launcher.scheduling_patch(found, INSTALL, job_view(made))
     template = patch["spec"]["template"]
     assert template["spec"] == {
-        "nodeSelector": {"pool": "a"},
+        "nodeSelector": {"zone": None, "pool": "a"},
         "tolerations": None,
         "schedulingGates": None,
     }

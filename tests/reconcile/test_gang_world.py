@@ -108,6 +108,8 @@ def start(
     return world
 
 
+@pytest.mark.compat("gang.launcher")
+@pytest.mark.defect("D5")
 @pytest.mark.parametrize("creation", POLICIES)
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_a_gang_needs_no_ready_worker_to_be_whole(
@@ -125,6 +127,7 @@ def test_a_gang_needs_no_ready_worker_to_be_whole(
     world.run_until(lambda: world.phase() == "Succeeded")
 
 
+@pytest.mark.compat("gang.removal")
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_a_gang_costs_one_create_and_one_delete(scheduler: str) -> None:
     """And it is there before the first Pod, and gone after the last."""
@@ -151,6 +154,7 @@ def test_a_gang_costs_one_create_and_one_delete(scheduler: str) -> None:
     assert not world.group()
 
 
+@pytest.mark.compat("gang.launcher")
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_a_gang_of_the_workers_alone_keeps_the_order(scheduler: str) -> None:
     """Who asks for N Pods together gets the launcher once they are ready."""
@@ -165,6 +169,7 @@ def test_a_gang_of_the_workers_alone_keeps_the_order(scheduler: str) -> None:
     world.run_until(lambda: world.phase() == "Succeeded")
 
 
+@pytest.mark.compat("gang.removal")
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_suspending_takes_the_group_and_resuming_makes_another(scheduler: str) -> None:
     world = start(scheduler, "WaitForWorkersReady", suspend=True)
@@ -215,6 +220,9 @@ def test_a_group_that_is_deleted_in_mid_run_is_made_again() -> None:
     assert world.phase() == "LauncherRunning"
 
 
+@pytest.mark.compat("gang.waiting")
+@pytest.mark.checklist("7.5.scheduler-plugins", "7.5.Volcano")
+@pytest.mark.defect("E18")
 @pytest.mark.parametrize(
     ("scheduler", "status", "expected"),
     [
@@ -253,6 +261,7 @@ def test_why_a_gang_waits_is_in_the_status(
     world.run_until(lambda: world.phase() == "Succeeded")
 
 
+@pytest.mark.compat("gang.waiting")
 @pytest.mark.parametrize("scheduler", ["scheduler-plugins", "volcano"])
 def test_a_gang_larger_than_the_job_is_named_as_such(scheduler: str) -> None:
     """Nobody else says so; and the user's correction is carried out."""
@@ -266,28 +275,34 @@ def test_a_gang_larger_than_the_job_is_named_as_such(scheduler: str) -> None:
     world.run_until(lambda: world.phase() == "Succeeded")
 
 
-def test_a_changed_policy_reaches_the_group() -> None:
+@pytest.mark.compat("gang.pod-group")
+@pytest.mark.checklist("7.4.SchedulerPlugins", "7.4.Volcano")
+@pytest.mark.defect("D25")
+@pytest.mark.parametrize("scheduler", ["scheduler-plugins", "volcano"])
+def test_a_changed_policy_reaches_the_group(scheduler: str) -> None:
     """Every field, and a resource that is asked for no more goes."""
     policy = {"minResources": {"cpu": "100", "memory": "1Gi"}}
-    world = start("volcano", open_=False, schedulingPolicy=policy)
+    world = start(scheduler, open_=False, schedulingPolicy=policy)
     world.advance(5)
     changed = {
         "minAvailable": 3,
         "queue": "gold",
         "priorityClass": "high",
         "minResources": {"cpu": "3", "memory": None},
+        "scheduleTimeoutSeconds": 60,
     }
     world.edit(schedulingPolicy=changed)
     world.advance(5)
-    assert world.group()["spec"] == {
-        "minMember": 3,
-        "queue": "gold",
-        "priorityClassName": "high",
-        "minResources": {"cpu": "3"},
+    own: dict[str, Json] = {
+        "volcano": {"queue": "gold", "priorityClassName": "high"},
+        "scheduler-plugins": {"scheduleTimeoutSeconds": 60},
     }
+    both = {"minMember": 3, "minResources": {"cpu": "3"}}
+    assert world.group()["spec"] == {**both, **own[scheduler]}
     assert world.transport.counts["patch", "podgroups"] == 1
 
 
+@pytest.mark.defect("D26")
 def test_what_the_server_fills_in_is_left_alone() -> None:
     """A queue that nobody asked for is Volcano's to choose."""
     world = start("volcano", open_=False)
@@ -312,6 +327,7 @@ def test_more_workers_make_a_larger_gang(scheduler: str) -> None:
     assert world.status()["workers"] == "4/4"
 
 
+@pytest.mark.compat("gang.pod-group")
 def test_a_started_attempt_keeps_its_group() -> None:
     """What another version of the operator computes does not reach it."""
     world = start("volcano", schedulingPolicy={"minResources": {"cpu": "1"}})
@@ -358,6 +374,8 @@ def test_a_lost_worker_comes_back_into_the_gang() -> None:
     assert world.transport.counts["create", "podgroups"] == 1
 
 
+@pytest.mark.compat("gang.removal")
+@pytest.mark.defect("D27")
 def test_pods_that_stay_keep_their_group() -> None:
     """With policy None it goes when the last of them has ended."""
     world = start("volcano", cleanPodPolicy="None")
@@ -370,6 +388,7 @@ def test_pods_that_stay_keep_their_group() -> None:
     assert not world.group()
 
 
+@pytest.mark.defect("E14")
 def test_priorities_are_read_where_a_part_of_unequal_pods_starts() -> None:
     """The workers' class is the higher one: two of them make up the gang."""
     world = World("scheduler-plugins")

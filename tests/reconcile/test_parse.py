@@ -354,7 +354,7 @@ def test_no_mutation_makes_anything_raise(path: tuple[Any, ...], value: object) 
         return
     config_map.config_map(found, Install(), [])
     made = launcher.launcher_job(found, Install(), 0, suspend=False)
-    launcher.scheduling_patch(found, job_view(made))
+    launcher.scheduling_patch(found, Install(), job_view(made))
     access.role_binding(found)
     if found.worker is not None:
         worker.worker(found, Install(), 0)

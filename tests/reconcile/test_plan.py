@@ -41,6 +41,7 @@ from tests.reconcile.build import (
     worker,
 )
 
+SUSPENDED = [{"type": "Suspended", "status": "True"}]
 WORKERS = [worker(0), worker(1)]
 
 
@@ -421,6 +422,28 @@ def test_resuming_waits_for_workers_where_the_policy_says_so() -> None:
     assert resume.manifest is None
     assert resume.resume is not None
     assert resume.resource_version == "7"
+
+
+@pytest.mark.parametrize(
+    ("status", "ready"),
+    [
+        ({"startTime": at(-40), "active": 1}, False),
+        ({"startTime": at(-40)}, False),
+        ({"startTime": at(-40), "active": 1, "conditions": SUSPENDED}, False),
+        ({"active": 1, "conditions": SUSPENDED}, False),
+        ({"startTime": at(-40), "conditions": SUSPENDED}, True),
+        ({"conditions": SUSPENDED}, True),
+        ({}, True),
+    ],
+)
+def test_a_job_is_resumed_once_its_controller_knows_it_suspended(
+    status: Obj, *, ready: bool
+) -> None:
+    """Before, the API server lets nobody change its template: 422, for good."""
+    held = launcher_job()
+    held |= {"spec": {"suspend": True}, "status": status}
+    actions = step(snapshot(mpijob(2), *base(), *WORKERS, held))
+    assert any(isinstance(one, CreateLauncher) for one in actions) is ready
 
 
 @pytest.mark.compat("validation.template-refused")

@@ -73,6 +73,8 @@ def classes(manifest: Obj, **names: str) -> Obj:
     return manifest
 
 
+@pytest.mark.compat("gang.schedulers")
+@pytest.mark.defect("D39")
 def test_the_flag_names_a_scheduler() -> None:
     """Upstream's values keep their meaning, but for the one that never worked."""
     assert gang("") is None
@@ -83,6 +85,15 @@ def test_the_flag_names_a_scheduler() -> None:
     assert of("scheduler-plugins").scheduler == "scheduler-plugins-scheduler"
 
 
+@pytest.mark.compat(
+    "gang.pod-group",
+    "spec.runPolicy.schedulingPolicy",
+    "spec.runPolicy.schedulingPolicy.minAvailable",
+    "spec.runPolicy.schedulingPolicy.queue",
+    "spec.runPolicy.schedulingPolicy.minResources",
+    "spec.runPolicy.schedulingPolicy.priorityClass",
+)
+@pytest.mark.checklist("7.2.NewPodGroup")
 def test_a_volcano_group_has_all_fields_of_the_policy() -> None:
     assert spec(job(policy=ALL), "volcano") == {
         "minMember": 2,
@@ -92,6 +103,10 @@ def test_a_volcano_group_has_all_fields_of_the_policy() -> None:
     }
 
 
+@pytest.mark.compat(
+    "gang.pod-group", "spec.runPolicy.schedulingPolicy.scheduleTimeoutSeconds"
+)
+@pytest.mark.checklist("7.2.NewPodGroup")
 def test_a_coscheduling_group_has_all_fields_of_the_policy() -> None:
     assert spec(job(policy=ALL), "scheduler-plugins") == {
         "minMember": 2,
@@ -100,6 +115,7 @@ def test_a_coscheduling_group_has_all_fields_of_the_policy() -> None:
     }
 
 
+@pytest.mark.compat("gang.pod-group", "spec.runPolicy.schedulingPolicy.priorityClass")
 def test_a_native_group_has_the_count_and_the_priority() -> None:
     assert spec(job(policy=ALL), "kubernetes") == {
         "schedulingPolicy": {"gang": {"minCount": 2}},
@@ -113,6 +129,8 @@ def test_an_elastic_gang_may_lose_one_pod_alone() -> None:
     assert spec(found, "kubernetes")["disruptionMode"] == {"single": {}}
 
 
+@pytest.mark.compat("spec.runPolicy.schedulingPolicy.minAvailable")
+@pytest.mark.checklist("7.2.CalculateMinAvailable")
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_without_a_policy_launcher_and_workers_are_one_gang(workers: int) -> None:
     assert spec(job(workers), "volcano") == {"minMember": workers + 1}
@@ -127,6 +145,8 @@ def test_nobody_together_is_one_by_one_for_kubernetes() -> None:
     assert spec(found, "kubernetes")["schedulingPolicy"]["gang"]["minCount"] == 1
 
 
+@pytest.mark.compat("spec.runPolicy.schedulingPolicy.queue")
+@pytest.mark.defect("D26")
 def test_a_volcano_queue_comes_from_the_policy_else_from_the_annotation() -> None:
     noted = {"scheduling.volcano.sh/queue-name": "silver"}
     assert spec(job(annotations=noted), "volcano")["queue"] == "silver"
@@ -137,6 +157,7 @@ def test_a_volcano_queue_comes_from_the_policy_else_from_the_annotation() -> Non
     assert "queue" not in spec(job(), "volcano")
 
 
+@pytest.mark.checklist("7.2.CalcPriorityClassName")
 @pytest.mark.parametrize(
     ("policy", "roles", "expected"),
     [
@@ -162,27 +183,33 @@ def least(manifest: Obj, *, workers_first: bool = False) -> Any:  # noqa: ANN401
     return dict(found)
 
 
+@pytest.mark.checklist("7.2.CalculatePGMinResources")
 def test_min_resources_are_those_that_the_user_gives() -> None:
     given = {"nvidia.com/gpu": 8}
     assert least(asking(ONE, TEN, minResources=given)) == given
 
 
+@pytest.mark.compat("spec.runPolicy.schedulingPolicy.minResources")
+@pytest.mark.checklist("7.2.CalculatePGMinResources")
 def test_min_resources_add_up_launcher_and_workers() -> None:
     assert least(asking(ONE, TEN)) == {"cpu": "21", "memory": "65Gi"}
     assert least(asking(ONE, workers=0)) == {"cpu": "1", "memory": "1Gi"}
     assert least(asking()) == {}
 
 
+@pytest.mark.checklist("7.2.CalculatePGMinResources")
 def test_min_resources_of_a_gang_of_nobody_are_none() -> None:
     found = read(asking(ONE, TEN, minAvailable=0))
     assert "minResources" not in spec(found, "scheduler-plugins")
 
 
+@pytest.mark.checklist("7.2.AddResources")
 def test_requests_win_over_limits_one_by_one() -> None:
     resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "4", "memory": "2Gi"}}
     assert least(asking(resources, workers=0)) == {"cpu": "1", "memory": "2Gi"}
 
 
+@pytest.mark.checklist("7.2.CalculatePGMinResources")
 def test_all_containers_count_and_init_containers_do_not() -> None:
     manifest = asking(ONE, TEN)
     pod = manifest["spec"]["mpiReplicaSpecs"]["Worker"]["template"]["spec"]
@@ -191,6 +218,8 @@ def test_all_containers_count_and_init_containers_do_not() -> None:
     assert least(manifest) == {"cpu": "23", "memory": "67Gi"}
 
 
+@pytest.mark.checklist("7.2.ReplicasOrder", "7.2.CalculatePGMinResources")
+@pytest.mark.defect("D24")
 def test_of_a_part_of_the_pods_those_of_the_higher_priority_count_first() -> None:
     """Upstream counts the launcher last and the workers in full: too much."""
     manifest = classes(asking(ONE, TEN, minAvailable=2), Launcher="a", Worker="b")
@@ -215,6 +244,7 @@ def test_priorities_matter_only_for_a_part_of_unequal_pods(
     assert pod_group.depends_on_priorities(read(manifest)) is expected
 
 
+@pytest.mark.checklist("7.2.AddResources")
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
@@ -246,6 +276,8 @@ def test_what_is_no_quantity_is_left_to_the_api_server(written: object) -> None:
     assert quantity.total([({"cpu": written, "memory": "1Gi"}, 2)]) == {"memory": "2Gi"}
 
 
+@pytest.mark.compat("gang.pods")
+@pytest.mark.checklist("7.2.DecoratePodTemplateSpec")
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_pods_are_marked_for_their_scheduler(name: str) -> None:
     """Both roles carry the mark, and what the user wrote beside it stays."""
@@ -265,6 +297,7 @@ def test_pods_are_marked_for_their_scheduler(name: str) -> None:
         assert marked({**pod, "metadata": {}, "spec": {}}) is None
 
 
+@pytest.mark.compat("gang.pods")
 def test_one_priority_for_the_whole_native_gang() -> None:
     """kube-scheduler places no gang whose Pods differ in priority from it."""
     manifest = classes(mpijob(), Launcher="high", Worker="low")
@@ -285,6 +318,7 @@ def test_annotations_of_the_job_reach_its_group_but_not_ours() -> None:
 NATIVE = "scheduling.k8s.io/v1beta1"
 
 
+@pytest.mark.compat("gang.waiting")
 @pytest.mark.parametrize(
     ("version", "status", "expected"),
     [

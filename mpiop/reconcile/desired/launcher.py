@@ -18,7 +18,7 @@ _SHARED: Final = ("image", "imagePullPolicy", "securityContext", "envFrom")
 _AMOUNTS: Final = ("limits", "requests", "claims")
 # What the Job controller puts on its Pods; it may not be taken away.
 _BY_JOB: Final = re.compile(r"(batch\.kubernetes\.io/)?(controller-uid|job-name)")
-_DIRECTIVES: Final = ("nodeSelector", "tolerations", "schedulingGates")
+_DIRECTIVES: Final = ("tolerations", "schedulingGates")
 
 
 def launcher_job(job: MPIJob, install: Install, attempt: int, *, suspend: bool) -> Json:
@@ -51,32 +51,28 @@ def launcher_job(job: MPIJob, install: Install, attempt: int, *, suspend: bool) 
     }
 
 
-def scheduling_patch(job: MPIJob, seen: JobView) -> Json:
+def scheduling_patch(job: MPIJob, install: Install, seen: JobView) -> Json:
     """Give what resuming carries from today's template into the suspended Job.
 
     What a queue has written since is added, what it took away goes.
     """
-    template = job.launcher.template
-    desired = {
-        "labels": {**_strings(template, "labels"), **_pod_labels(job, seen.attempt)},
-        "annotations": _strings(template, "annotations"),
-    }
-    stale = {
-        "labels": [key for key in seen.labels if not _BY_JOB.fullmatch(key)],
-        "annotations": seen.annotations,
-    }
+    built = _template(job, install, seen.attempt)
+    labels = tuple(key for key in seen.labels if not _BY_JOB.fullmatch(key))
     meta = {
-        key: {**dict.fromkeys(stale[key]), **desired[key]}
-        for key in desired
-        if stale[key] or desired[key]
+        "labels": _replaced(labels, dig(built, "metadata", "labels")),
+        "annotations": _replaced(
+            seen.annotations, dig(built, "metadata", "annotations")
+        ),
     }
-    spec = {key: dig(template, "spec", key) for key in _DIRECTIVES}
-    return {"spec": {"template": {"metadata": meta, "spec": spec}}}
+    selector = _replaced(seen.node_selector, dig(built, "spec", "nodeSelector"))
+    spec = {key: dig(built, "spec", key) for key in _DIRECTIVES}
+    template = {"metadata": meta, "spec": {**spec, "nodeSelector": selector or None}}
+    return {"spec": {"template": template}}
 
 
-def _strings(template: Json, key: str) -> dict[str, object]:
-    found = dig(template, "metadata", key)
-    return dict(found) if isinstance(found, Mapping) else {}
+def _replaced(old: tuple[str, ...], new: object) -> dict[str, object]:
+    """Replace one map by another in a merge patch, which by itself adds up maps."""
+    return {**dict.fromkeys(old), **(new if isinstance(new, Mapping) else {})}
 
 
 def _pod_labels(job: MPIJob, attempt: int) -> dict[str, str]:
