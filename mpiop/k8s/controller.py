@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import assert_never
 
 import attrs
 
@@ -133,6 +134,8 @@ class Controller:
                 self.queue.add_after(key, told or THROTTLED_SECONDS)
             case Outcome.STALE | Outcome.TROUBLE:
                 self.queue.add_rate_limited(key)
+            case _:
+                assert_never(outcome)
 
     def _log(
         self, job: Subject, manifest: Json, report: Report, outcome: Outcome

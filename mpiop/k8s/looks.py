@@ -1,6 +1,7 @@
 """The live reads that a plan asks for before it decides."""
 
 from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 from mpiop.k8s.api import Api
 from mpiop.k8s.errors import ApiError
@@ -25,6 +26,8 @@ def _answer(api: Api, namespace: str, look: Look) -> str | None:
                 return _newest_warning(api.events(ref.namespace, uid))
             case LookPriority(name):
                 return str(api.priority(name))
+            case _:
+                assert_never(look)
     except ApiError:  # no such right, no such log (any more), no such kubelet
         return None
 

@@ -12,7 +12,7 @@ a refusal nor a server that closes every watch at once is asked in a hot loop.
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Final, cast
+from typing import Final, assert_never, cast
 
 import attrs
 import orjson
@@ -125,6 +125,8 @@ class Reflector:
                     self._watch(state)
                 case Watching() as state:
                     return self._read(state)
+                case _:
+                    assert_never(self.state)
         except Gone:
             self._leave()
             self.state = Empty()

@@ -143,6 +143,8 @@ def workers(draw: st.DrawFn, replicas: int) -> tuple[PodView, ...]:
         pod = _pod(draw, name, names.WORKER, UID)
         restarts = draw(st.sampled_from([0, 0, 0, 1])) if pod.phase == "Running" else 0
         ended = draw(ends(code=137)) if restarts else pod.ended
+        owner = draw(st.sampled_from([UID, UID, UID, "another"]))
+        pod = attrs.evolve(pod, owner=owner)
         pods.append(attrs.evolve(pod, index=index, restarts=restarts, ended=ended))
     return tuple(pods)
 

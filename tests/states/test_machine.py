@@ -16,6 +16,7 @@ from mpiop.states import (
     machine,
     path,
 )
+from mpiop.states.guards import failed, succeeded
 
 PAIRS = tuple(product(Phase, every_observation()))
 
@@ -48,6 +49,16 @@ def test_the_way_does_not_matter() -> None:
     """Path-independent: from any live phase as from Created."""
     for phase, seen in product(LIVE, every_observation()):
         assert advance(phase, seen) is advance(Phase.CREATED, seen)
+
+
+def test_the_guards_of_live_phases_exclude_one_another() -> None:
+    """Without a verdict exactly one holds, so the order of those edges is free."""
+    live = {edge.target: edge.guard for edge in EDGES if edge.target in LIVE}
+
+    assert live.keys() == set(LIVE)
+    for seen in every_observation():
+        assert sum(guard(seen) for guard in live.values()) == 1
+        assert not (succeeded(seen) and failed(seen))
 
 
 def test_no_edge_is_dead() -> None:

@@ -4,7 +4,7 @@ A name that the user has set is never set again.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, assert_never
 
 from mpiop.reconcile import defaults, names
 from mpiop.reconcile.desired import hosts
@@ -33,6 +33,8 @@ def launcher(job: MPIJob, run: str) -> list[Json]:
             mpi = _intel(job)
         case MPIImplementation.MPICH:
             mpi = _mpich(job)
+        case _:
+            assert_never(job.mpi_implementation)
     found: Env = {"K_MPI_JOB_ROLE": names.LAUNCHER, **mpi}
     computes = job.run_launcher_as_worker or defaults.asks_for_gpu(
         job.launcher.template
