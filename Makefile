@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format lint types imports docs test check bench lock clean
+.PHONY: help setup demo format lint types imports docs test check bench mutants lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 12
@@ -53,6 +53,9 @@ check: lint types imports ## everything CI runs; ends in pytest's summary
 
 bench: setup ## figures of this machine; ARGS="--json FILE" keeps them
 	@$(BIN)/python -m bench $(ARGS)
+
+mutants: setup ## break each property on purpose; its test must notice
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 lock: setup ## pin dependencies anew
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra local --group pyproject.toml:build -o requirements/run.txt pyproject.toml

@@ -109,7 +109,7 @@ MUTANTS: Final = (
         "reconcile/status.py",
         "    if not changed:\n        return None, None\n",
         "",
-        (PLANS, "test_a_status_just_written_is_not_written_again"),
+        (COST, "test_a_second_reconcile_costs_nothing"),
     ),
     Mutant(
         "an exit code of 0 after a worker's end is no success",
@@ -160,7 +160,7 @@ MUTANTS: Final = (
         "a deadline ends the launcher",
         "reconcile/policies/clean_up.py",
         "(*end_launcher(facts), *delete(",
-        "(*delete(",
+        "(*delete(facts, ()), *delete(",
         (STORIES, "test_the_deadline_is_a_verdict_and_ends_the_launcher"),
     ),
     Mutant(

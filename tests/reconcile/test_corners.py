@@ -595,7 +595,7 @@ def test_a_null_among_a_containers_words_is_told() -> None:
 
 def test_a_recorded_success_is_never_run_again() -> None:
     """Somebody deletes all its children, Jobs included: nothing is made."""
-    job = running()
+    job = running(cleanPodPolicy="Running")
     pod = ended(launcher_pod(), terminated(0, -2, message="+0"), "Succeeded")
     job = after(job, step(snapshot(job, *base(), *WORKERS, COMPLETE, pod)))
     job = after(job, step(snapshot(job, *base(), COMPLETE, pod)))
