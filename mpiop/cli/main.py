@@ -17,7 +17,12 @@ _STREAM = click.File("r", encoding="utf-8")
 _Command = Callable[..., Any]
 
 
+def _version() -> str:
+    return f"mpiop {__version__} (Python {platform.python_version()})"
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version=__version__, message=_version())
 def cli() -> None:
     """Run MPI programs on Kubernetes, or on this machine alone.
 
@@ -25,6 +30,7 @@ def cli() -> None:
     First steps:
       mpiop run deploy/samples/openmpi-helloworld.yaml
       mpiop run --keep job.yaml        # and look at it with kubectl
+      mpiop local up --operator        # a cluster to play with
       mpiop COMMAND --help
     """  # noqa: D301 (\b is click's)
 
@@ -125,7 +131,7 @@ def run(  # noqa: PLR0913 (one parameter an option, as click has it)
 @cli.command()
 @click.argument("file", type=_STREAM)
 def validate(file: IO[str]) -> None:
-    """Check the MPIJob in FILE; exit code 2 where it cannot be carried out."""
+    """Check the MPIJob in FILE; bad ones exit with 2."""
     from mpiop.cli import manifest
 
     job = manifest.read(file, None).job
@@ -201,10 +207,6 @@ def operator(
 def version() -> None:
     """Print the version."""
     click.echo(_version())
-
-
-def _version() -> str:
-    return f"mpiop {__version__} (Python {platform.python_version()})"
 
 
 def _log(*, verbose: bool) -> None:

@@ -83,6 +83,8 @@ def run(manifest: Manifest, options: RunOptions) -> int:
     with as_messages(inbox), started(options.cluster, out) as cluster:
         settings = _settings(cluster)
         with Background(connect(settings)), _feed(settings, inbox) as feed:
+            if options.keep:
+                click.echo(f"export KUBECONFIG={cluster.kubeconfig}", file=out)
             watcher = Watcher(feed, inbox, _view(out))
             story, code = watcher.to_end(manifest, options.timeout)
             if options.output == "json":
@@ -90,7 +92,7 @@ def run(manifest: Manifest, options: RunOptions) -> int:
                 click.echo(json.dumps({**told, "exitCode": code}, indent=2))
             else:
                 click.echo("\n".join(report.lines(story)))
-            if options.keep and code < TIMED_OUT:
+            if options.keep and (story.settled or code == TIMED_OUT):
                 click.echo(how_to_kubectl(cluster), file=out)
                 wait_for_signal(inbox)
     return code
@@ -128,8 +130,14 @@ def how_to_kubectl(cluster: Cluster) -> str:
     return (
         "The cluster stays until Ctrl-C. In another terminal:\n"
         f"  export KUBECONFIG={cluster.kubeconfig}\n"
-        "  kubectl get mpijobs,pods"
+        f"  {_kubectl()} get mpijobs,pods"
     )
+
+
+def _kubectl() -> str:
+    """Name the user's own kubectl, else the one that mpiop brings along."""
+    brought = Path(sys.executable).with_name("kubectl")
+    return "kubectl" if shutil.which("kubectl") else str(brought)
 
 
 def wait_for_signal(inbox: "SimpleQueue[Message]") -> None:

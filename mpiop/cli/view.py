@@ -81,11 +81,14 @@ class Terminal:
     def say(self, line: str, at: float | None = None) -> None:
         """Print a line above the table."""
         style = "yellow" if line.startswith("warning:") else "dim"
-        self._console.print(Text(f"{_stamp(at)}{line}", style=style))
+        self._print(Text(f"{_stamp(at)}{line}", style=style))
 
     def log(self, line: str) -> None:
         """Print a line of the log above the table."""
-        self._console.print(Text.from_ansi(line))
+        self._print(Text.from_ansi(line))
+
+    def _print(self, line: Text) -> None:
+        self._console.print(line, soft_wrap=True)  # the terminal breaks long lines
 
     def show(self, story: Story) -> None:
         """Draw the table anew."""

@@ -202,7 +202,9 @@ class _Loop:
             self._news.clear()
             wait = self._controllers.step()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), wait)
+                # Not wait_for(), which in Python 3.11 may swallow a cancellation.
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
             await asyncio.sleep(0)  # a step that follows at once lets requests in
 
 

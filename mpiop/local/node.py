@@ -124,6 +124,7 @@ def _guard(
     poll.register(control, select.POLLIN)
     poll.register(os.pidfd_open(kubelet), select.POLLIN)
     poll.poll()
+    control.close()
     with contextlib.suppress(ProcessLookupError):
         os.kill(kubelet, signal.SIGKILL)
     _, status = os.waitpid(kubelet, 0)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,9 @@ from tests.support.machine import AS_NOBODY
 ROOT: Final = Path(__file__).parents[2]
 SAMPLES: Final = ROOT / "deploy" / "samples"
 PATIENCE: Final = 10.0
+PATIENCE_WITH_ONE: Final = 100.0  # seconds, on a machine that is very busy
 _FORBID: Final = Path(__file__).with_name("without_namespaces.py")
+_TERMINAL: Final = Path(__file__).with_name("with_terminal.py")
 _BARE: Final = Path(__file__).with_name("bare_machine.py")
 
 
@@ -45,18 +48,21 @@ class Way:
         nobody: as an unprivileged user (as ourselves, where we are not root).
         forbidden: where no namespace can be made.
         bare: where no sshd was ever started and root is locked; only as root.
+        terminal: whether its standard input is to be its controlling terminal.
     """
 
     options: tuple[str, ...] = ()
     nobody: bool = False
     forbidden: bool = False
     bare: bool = False
+    terminal: bool = False
 
     def command(self, args: Sequence[str]) -> list[str]:
         """Write the command line."""
         before = [str(AS_NOBODY)] if self.nobody and os.geteuid() == 0 else []
         before += [str(_FORBID)] if self.forbidden else []
         before += [str(_BARE)] if self.bare else []
+        before += [str(_TERMINAL)] if self.terminal else []
         return [sys.executable, *before, "-m", "mpiop", *args, *self.options]
 
 
@@ -84,9 +90,12 @@ def popen(
             stdout=stdout,
             stderr=stderr,
         )
+        late = threading.Timer(PATIENCE_WITH_ONE, process.kill)
+        late.start()
         try:
             yield process
         finally:
+            late.cancel()
             if process.poll() is None:
                 process.kill()
             process.communicate()

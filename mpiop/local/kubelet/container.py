@@ -120,7 +120,8 @@ class Container:
             around.event("Warning", "BackOff", text)
         with contextlib.suppress(TimeoutError):
             wait = delay * around.settings.backoff
-            await asyncio.wait_for(self._stopping.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self._stopping.wait()
         if end is not None and not self._stopping.is_set():
             self.state.restarts += 1
 

@@ -135,7 +135,8 @@ async def read(
             if left == 0 or not query.follow or over:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), _POLL)
+                async with asyncio.timeout(_POLL):
+                    await ended.wait()
 
 
 def last_lines(path: Path, lines: int, size: int) -> str:

@@ -140,7 +140,8 @@ class PodWorker:
                 self._events.add("Warning", "FailedMount", str(error))
             try:
                 factor = self._node.settings.backoff
-                await asyncio.wait_for(self._stopping.wait(), delay * factor)
+                async with asyncio.timeout(delay * factor):
+                    await self._stopping.wait()
             except TimeoutError:
                 delay = min(delay * 2, _RETRY_MOST)
         return None
