@@ -334,8 +334,8 @@ def test_a_slip_of_the_pen(words: tuple[str, ...], nearest: str) -> None:
     """An unknown command or flag is an error that names the nearest."""
     ran = invoke(*words)
     assert ran.exit_code == 2
-    assert "Did you mean" in ran.output
-    assert f"'{nearest}'" in ran.output
+    _, _, meant = ran.output.lower().partition("did you mean")
+    assert re.search(rf"(?<![\w-]){nearest}(?![\w-])", meant)
 
 
 def test_missing_sshd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
