@@ -3,10 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format lint types imports docs test check bench mutants lock clean
+.PHONY: help setup demo format lint types imports docs controlplane test e2e check bench mutants lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 12
 
 $(VENV)/.run: requirements/run.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,13 +42,21 @@ docs: setup ## regenerate what is generated in docs/
 	$(BIN)/python -m mpiop.cli.flags docs/operations.md
 	$(BIN)/python -m tests.compatibility docs/compatibility.md
 
+controlplane: setup ## build Kubernetes for the tests, once; K8S=1.33 an old one
+	@$(BIN)/python -m tests.support.assets
+
 test: setup ## tests alone; ARGS="-k word" narrows
 	$(BIN)/python -m pytest $(ARGS)
+
+e2e: setup ## tests that need an API server: ours, or the one of MPIOP_E2E_KUBECONFIG
+	@$(BIN)/python -m tests.support.assets --if-possible
+	$(BIN)/python -m pytest -m kubernetes $(ARGS)
 
 check: lint types imports ## everything CI runs; ends in pytest's summary
 	$(BIN)/python -m mpiop.states.diagram --check docs/states.md
 	$(BIN)/python -m mpiop.cli.flags --check docs/operations.md
 	$(BIN)/python -m tests.compatibility docs/compatibility.md --check
+	@$(BIN)/python -m tests.support.assets --if-possible
 	$(BIN)/python -m pytest --cov --cov-report=term --durations=10
 
 bench: setup ## figures of this machine; ARGS="--json FILE" keeps them

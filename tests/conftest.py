@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import Verbosity, settings
 
+from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get known)
+    control_plane,
+    namespace,
+)
 from tests.support.machine import CAPABILITIES
 
 IN_CI = os.environ.get("CI", "") not in {"", "0", "false"}
@@ -51,6 +55,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_networks] = _network_names()
     config.stash[_not_run] = []
     sys.addaudithook(_LoopbackOnly())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let `-m kubernetes` choose what needs an API server, for `make e2e`."""
+    for item in items:
+        needed = {name for one in item.iter_markers("needs") for name in one.args}
+        if needed & {"kubernetes", "control-plane"}:
+            item.add_marker(pytest.mark.kubernetes)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -22,15 +22,27 @@ _STATUS_UNKNOWN: Final = 137
 
 
 class FakeKubelet:
-    """The one node's kubelet."""
+    """One node's kubelet.
+
+    Args:
+        client: of the API server, embedded or real.
+        clock: tells the time that it reports.
+        node: the node's name.
+        namespace: the only one whose Pods it plays; "" for all.
+    """
 
     def __init__(
-        self, client: Client, clock: Callable[[], datetime], node: str = "node"
+        self,
+        client: Client,
+        clock: Callable[[], datetime],
+        node: str = "node",
+        namespace: str = "",
     ) -> None:
         self._client = client
         self._clock = clock
         self._addresses = 0
         self.node = node
+        self.namespace = namespace
 
     def register(self, cpu: str = "8", memory: str = "16Gi", **labels: str) -> None:
         """Create the node, ready."""
@@ -43,10 +55,12 @@ class FakeKubelet:
             "conditions": [self._condition("Ready", "True", "KubeletReady")],
         }
         self._client.patch(NODES, node, {"status": status}, "status")
+        # What a real server taints at first, and takes back once a node is ready.
+        self._client.patch(NODES, node, {"spec": {"taints": None}})
 
     def pods(self) -> list[Json]:
         """List the Pods that are bound to the node."""
-        items: list[Json] = self._client.list(PODS)["items"]
+        items: list[Json] = self._client.list(PODS, self.namespace)["items"]
         return [pod for pod in items if pod["spec"].get("nodeName") == self.node]
 
     def init(self, pod: Json) -> Json:
@@ -88,13 +102,13 @@ class FakeKubelet:
         inits = self._states(live, "initContainer", self._ended(0))
         return self._report(live, "Running", inits, states)
 
-    def succeed(self, pod: Json) -> Json:
-        """Every container ends with 0."""
-        return self._end(self._live(pod), 0)
+    def succeed(self, pod: Json, message: str = "") -> Json:
+        """Every container ends with 0, leaving a termination message."""
+        return self.fail(pod, 0, message)
 
-    def fail(self, pod: Json, exit_code: int = 1) -> Json:
-        """Every container ends with that code."""
-        return self._end(self._live(pod), exit_code)
+    def fail(self, pod: Json, exit_code: int = 1, message: str = "") -> Json:
+        """Every container ends with that code, leaving a termination message."""
+        return self._end(self._live(pod), exit_code, message=message)
 
     def fail_init(self, pod: Json, exit_code: int = 1) -> Json:
         """The init containers end with that code, the others never start."""
@@ -149,15 +163,16 @@ class FakeKubelet:
         return self._client.get(PODS, meta["namespace"], meta["name"])
 
     def _end(
-        self, pod: Json, exit_code: int, extra: Mapping[str, str] | None = None
+        self,
+        pod: Json,
+        exit_code: int,
+        extra: Mapping[str, str] | None = None,
+        message: str = "",
     ) -> Json:
-        return self._report(
-            pod,
-            "Failed" if exit_code else "Succeeded",
-            self._states(pod, "initContainer", self._ended(0)),
-            self._states(pod, "container", self._ended(exit_code)),
-            extra,
-        )
+        inits = self._states(pod, "initContainer", self._ended(0))
+        states = self._states(pod, "container", self._ended(exit_code, message))
+        phase = "Failed" if exit_code else "Succeeded"
+        return self._report(pod, phase, inits, states, extra)
 
     def _set_ready(self, pod: Json, *, ready: bool) -> Json:
         status = pod["status"]
@@ -270,16 +285,15 @@ class FakeKubelet:
     def _running(self) -> dict[str, Any]:
         return {"running": {"startedAt": timestamp(self._clock())}}
 
-    def _ended(self, exit_code: int) -> dict[str, Any]:
+    def _ended(self, exit_code: int, message: str = "") -> dict[str, Any]:
         now = timestamp(self._clock())
-        return {
-            "terminated": {
-                "exitCode": exit_code,
-                "reason": "Error" if exit_code else "Completed",
-                "startedAt": now,
-                "finishedAt": now,
-            }
+        state = {
+            "exitCode": exit_code,
+            "reason": "Error" if exit_code else "Completed",
+            "startedAt": now,
+            "finishedAt": now,
         }
+        return {"terminated": state | ({"message": message} if message else {})}
 
 
 def _waiting(reason: str) -> dict[str, str]:

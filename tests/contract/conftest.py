@@ -1,26 +1,29 @@
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.servers import Api, Ask, Embedded, Real, control_plane
+from tests.contract.servers import Api, Ask, Embedded, Real
+from tests.support.controlplane import ControlPlane, Options
 
-_ASSETS = os.environ.get("KUBEBUILDER_ASSETS", "")
 GROUP = "contract.mpiop.test"
+
+
+REAL = pytest.param("real", marks=pytest.mark.needs("control-plane"))
 
 
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    with control_plane(Path(_ASSETS), tmp_path_factory.mktemp("plane")) as server:
-        yield server
+    """An API server that nobody else talks to: no controller changes anything."""
+    options = Options(components=())
+    with ControlPlane(tmp_path_factory.mktemp("contract"), options) as plane:
+        yield Real(plane.cluster.http)
 
 
-@pytest.fixture(params=["embedded", *(["real"] if _ASSETS else [])])
+@pytest.fixture(params=["embedded", REAL])
 def api(request: pytest.FixtureRequest) -> Api:
-    """Each server in turn; the real one only where KUBEBUILDER_ASSETS names it."""
+    """Each server in turn."""
     if request.param == "real":
         server: Api = request.getfixturevalue("real")
         return server
@@ -30,6 +33,11 @@ def api(request: pytest.FixtureRequest) -> Api:
 @pytest.fixture
 def ns(api: Api) -> str:
     """A namespace of the test's own, with the account that Pods need."""
+    return make_namespace(api)
+
+
+def make_namespace(api: Api) -> str:
+    """Make a namespace where no controller does."""
     body = {"metadata": {"generateName": "contract-"}}
     made = api.ask(Ask("POST", "/api/v1/namespaces", body))
     assert made.status == 201, made.body
@@ -42,7 +50,10 @@ def ns(api: Api) -> str:
 
 def _schema(default: int) -> dict[str, Any]:
     size = {"type": "integer", "default": default, "minimum": 1}
-    rule = {"rule": "self.size < 100", "message": "size must stay below 100"}
+    rule = {
+        "rule": "!has(self.size) || self.size < 100",
+        "message": "size must stay below 100",
+    }
     fixed = {
         "type": "string",
         "x-kubernetes-validations": [
@@ -79,6 +90,12 @@ def _version(name: str, *, storage: bool, default: int) -> dict[str, Any]:
 @pytest.fixture
 def widgets(api: Api, ns: str) -> str:
     """The path of a custom resource in version v2 (stored); v1 has another default."""
+    define_widgets(api)
+    return f"/apis/{GROUP}/v2/namespaces/{ns}/widgets"
+
+
+def define_widgets(api: Api) -> None:
+    """Define a custom resource, and wait until it is served."""
     names = {"plural": "widgets", "kind": "Widget", "shortNames": ["wi"]}
     crd = {
         "metadata": {"name": f"widgets.{GROUP}"},
@@ -94,9 +111,7 @@ def widgets(api: Api, ns: str) -> str:
     }
     definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     assert api.ask(Ask("POST", definitions, crd)).status in {201, 409}
-    path = f"/apis/{GROUP}/v2/namespaces/{ns}/widgets"
     end = time.monotonic() + 30
-    while api.ask(Ask("GET", path)).status != 200:
+    while api.ask(Ask("GET", f"/apis/{GROUP}/v2/widgets")).status != 200:
         assert time.monotonic() < end, "the definition is not served"
         time.sleep(0.1)
-    return path

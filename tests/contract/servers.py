@@ -1,23 +1,17 @@
 """Two servers behind one face: the embedded one, and a real kube-apiserver."""
 
-import http.client
 import itertools
 import json
-import socket
-import ssl
-import subprocess
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
 import attrs
 
 from mpiop.local.apiserver.server import ApiServer
 from mpiop.local.apiserver.wire import Request, Response, Watch
+from tests.support.http import Http
+from tests.support.http import Stream as HttpStream
 
 JSON = "application/json"
 MERGE = "application/merge-patch+json"
@@ -25,8 +19,6 @@ STRATEGIC = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 Query = Mapping[str, str]
-_DEADLINE = 60.0
-_TOKEN = "contract"
 
 
 @attrs.frozen
@@ -67,15 +59,17 @@ class Api(Protocol):
     def watch(self, path: str, query: Query) -> Stream: ...
 
 
-def _headers(ask: Ask) -> dict[str, str]:
+def _request(ask: Ask) -> Request:
     headers = {"content-type": ask.content, "accept": ask.accept}
     if ask.user:
         headers["impersonate-user"] = ask.user
-    return headers | {"user-agent": "contract/1"}
-
-
-def _encoded(ask: Ask) -> bytes:
-    return b"" if ask.body is None else json.dumps(ask.body).encode()
+    return Request(
+        ask.method,
+        ask.path,
+        tuple(ask.query.items()),
+        headers | {"user-agent": "contract/1"},
+        b"" if ask.body is None else json.dumps(ask.body).encode(),
+    )
 
 
 class Embedded:
@@ -87,9 +81,7 @@ class Embedded:
         )
 
     def ask(self, ask: Ask) -> Reply:
-        query = tuple(ask.query.items())
-        request = Request(ask.method, ask.path, query, _headers(ask), _encoded(ask))
-        answer = self.server.handle(request)
+        answer = self.server.handle(_request(ask))
         assert isinstance(answer, Response)
         return Reply(answer.status, answer.body, answer.warnings)
 
@@ -116,129 +108,27 @@ class _EmbeddedStream:
 
 
 class Real:
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._context = ssl.create_default_context()
-        self._context.check_hostname = False
-        self._context.verify_mode = ssl.CERT_NONE
+    """A real API server."""
 
-    def _send(
-        self, ask: Ask
-    ) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._port, timeout=_DEADLINE, context=self._context
-        )
-        headers = _headers(ask) | {"authorization": f"Bearer {_TOKEN}"}
-        target = f"{ask.path}?{urlencode(ask.query)}"
-        connection.request(ask.method, target, _encoded(ask), headers)
-        return connection, connection.getresponse()
+    def __init__(self, http: Http) -> None:
+        self._http = http
 
     def ask(self, ask: Ask) -> Reply:
-        connection, answer = self._send(ask)
-        try:
-            warnings = answer.headers.get_all("Warning") or []
-            texts = tuple(json.loads(one.split(" - ", 1)[1]) for one in warnings)
-            body = answer.read()
-            decoded = json.loads(body) if body.startswith(b"{") else {}
-            return Reply(answer.status, decoded, texts)
-        finally:
-            connection.close()
+        answer = self._http.handle(_request(ask))
+        body = answer.body if isinstance(answer.body, Mapping) else {}
+        return Reply(answer.status, body, answer.warnings)
 
     def watch(self, path: str, query: Query) -> Stream:
-        return _RealStream(*self._send(Ask("GET", path, query={**query, "watch": "1"})))
+        ask = Ask("GET", path, query={**query, "watch": "true"})
+        return _RealStream(self._http.stream(_request(ask)))
 
 
 class _RealStream:
-    def __init__(
-        self, connection: http.client.HTTPSConnection, answer: http.client.HTTPResponse
-    ) -> None:
-        self._connection = connection
-        self._answer = answer
+    def __init__(self, stream: HttpStream) -> None:
+        self._stream = stream
 
     def take(self, count: int) -> list[dict[str, Any]]:
-        return [json.loads(self._answer.readline()) for _ in range(count)]
+        return [dict(next(self._stream)) for _ in range(count)]
 
     def close(self) -> None:
-        self._connection.close()
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            for _ in range(count)
-        ]
-        return [int(one.getsockname()[1]) for one in sockets]
-
-
-@contextmanager
-def _running(command: Sequence[str], log: Path) -> Iterator[None]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(_DEADLINE)
-
-
-@contextmanager
-def control_plane(assets: Path, folder: Path) -> Iterator[Real]:
-    """Run etcd and kube-apiserver from `assets` for as long as the context lasts."""
-    client, peer, secure = _free_ports(3)
-    etcd, peers = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
-    tokens, key = folder / "tokens.csv", folder / "sa.key"
-    tokens.write_text(f"{_TOKEN},admin,admin,system:masters\n")
-    key.write_bytes(_private_key())
-    store = [
-        str(assets / "etcd"),
-        f"--data-dir={folder / 'etcd'}",
-        f"--listen-client-urls={etcd}",
-        f"--advertise-client-urls={etcd}",
-        f"--listen-peer-urls={peers}",
-        f"--initial-advertise-peer-urls={peers}",
-        f"--initial-cluster=default={peers}",
-        "--unsafe-no-fsync",
-    ]
-    server = [
-        str(assets / "kube-apiserver"),
-        f"--etcd-servers={etcd}",
-        f"--cert-dir={folder / 'certs'}",
-        "--bind-address=127.0.0.1",
-        f"--secure-port={secure}",
-        f"--token-auth-file={tokens}",
-        "--authorization-mode=RBAC",
-        "--service-cluster-ip-range=10.96.0.0/16",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-account-key-file={key}",
-        f"--service-account-signing-key-file={key}",
-    ]
-    with _running(store, folder / "etcd.log"), _running(server, folder / "api.log"):
-        real = Real(secure)
-        _wait_until_ready(real)
-        yield real
-
-
-def _private_key() -> bytes:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    return rsa.generate_private_key(65537, 2048).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
-
-
-def _wait_until_ready(real: Real) -> None:
-    end = time.monotonic() + _DEADLINE
-    account = "/api/v1/namespaces/default/serviceaccounts"
-    body = {"metadata": {"name": "default"}}
-    while True:
-        try:
-            if real.ask(Ask("POST", account, body)).status in {201, 409}:
-                return
-        except (ConnectionError, ssl.SSLError):
-            pass
-        assert time.monotonic() < end, "kube-apiserver did not come up"
-        time.sleep(0.2)
+        self._stream.close()

@@ -1,5 +1,6 @@
 """Rights of service accounts, discovery and versions."""
 
+import time
 from typing import Any
 
 from tests.contract.conftest import GROUP
@@ -18,7 +19,26 @@ def grant(api: Api, ns: str, *rules: dict[str, Any]) -> str:
     for plural, body in (("roles", role), ("rolebindings", binding)):
         made = api.ask(Ask("POST", f"{RBAC}/namespaces/{ns}/{plural}", body))
         assert made.status == 201, made.body
-    return f"system:serviceaccount:{ns}:default"
+    user = f"system:serviceaccount:{ns}:default"
+    end = time.monotonic() + 30  # a real server grants rights from a cache
+    while not may(api, ns, user, rules[0]):
+        assert time.monotonic() < end, "the rights are not granted"
+        time.sleep(0.05)
+    return user
+
+
+def may(api: Api, ns: str, user: str, rule: dict[str, Any]) -> bool:
+    """Ask on a user's behalf whether the first thing in a rule is allowed."""
+    attributes = {
+        "namespace": ns,
+        "group": rule["apiGroups"][0],
+        "resource": rule["resources"][0],
+        "verb": rule["verbs"][0],
+        "name": next(iter(rule.get("resourceNames", [])), ""),
+    }
+    body = {"spec": {"resourceAttributes": attributes}}
+    answer = api.ask(Ask("POST", REVIEWS, body, user=user))
+    return bool(answer.body["status"]["allowed"])
 
 
 def rule(resources: str, verbs: str, **more: object) -> dict[str, Any]:

@@ -40,7 +40,10 @@ def test_defaults_and_pruning(api: Api, widgets: str) -> None:
     query = {"fieldValidation": "Strict"}
     strict = api.ask(Ask("POST", widgets, widget("two", color="red"), query))
     assert (strict.status, strict.reason) == (400, "BadRequest")
-    assert strict.message == 'strict decoding error: unknown field "spec.color"'
+    assert strict.message == (
+        'Widget in version "v2" cannot be handled as a Widget: '
+        'strict decoding error: unknown field "spec.color"'
+    )
 
 
 def test_versions(api: Api, widgets: str) -> None:

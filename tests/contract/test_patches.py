@@ -55,9 +55,12 @@ def test_resource_version(api: Api, pod: str) -> None:
 
 
 def test_uid(api: Api, pod: str) -> None:
-    """A patch for another incarnation is a conflict."""
+    """A patch for another incarnation is invalid: no precondition, as in a PUT."""
     answer = patch(api, pod, {"metadata": {"uid": "another"}})
-    assert (answer.status, answer.reason) == (409, "Conflict")
+    assert (answer.status, answer.reason) == (422, "Invalid")
+    assert [cause["field"] for cause in answer.body["details"]["causes"]] == [
+        "metadata.uid"
+    ]
 
 
 def test_nothing_changes(api: Api, pod: str) -> None:

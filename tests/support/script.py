@@ -22,6 +22,8 @@ class Script:
         exits: exit codes of the launchers to come, in order; 0 once it is empty.
         held: names of Pods to which nothing happens.
         finishes: deleted Pods end at once.
+        reports: launchers leave word that each worker was started, as the remote-start
+            agent does.
     """
 
     kubelet: FakeKubelet
@@ -31,6 +33,7 @@ class Script:
     exits: list[int] = attrs.field(factory=list)
     held: set[str] = attrs.field(factory=set)
     finishes: bool = True
+    reports: bool = False
     _ends: dict[str, float] = attrs.field(factory=dict)
 
     def step(self) -> float | None:
@@ -68,11 +71,18 @@ class Script:
         if left > 0:
             return left
         code = self.exits.pop(0) if self.exits else 0
-        if code:
-            self.kubelet.fail(pod, code)
-        else:
-            self.kubelet.succeed(pod)
+        self.kubelet.fail(pod, code, _report(pods) if self.reports else "")
         return None
+
+
+def _report(pods: list[Json]) -> str:
+    """What the agent leaves of the workers, by their index."""
+    indices = (
+        pod["metadata"]["name"].rpartition("-")[2]
+        for pod in pods
+        if _role(pod) == "worker"
+    )
+    return "\n".join(f"+{index}" for index in sorted(indices, key=int))
 
 
 def _role(pod: Json) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import attrs
 
 from .context import Backend, Call, Object, part, timestamp
-from .errors import bad_request, conflict, not_found, success
+from .errors import bad_request, not_found, other_than_meant, success
 from .store import Record
 from .wire import Response
 from .writes import keep
@@ -115,16 +115,21 @@ def delete_record(
 
 def _check_preconditions(call: Call, obj: Object, options: DeleteOptions) -> None:
     meta = obj["metadata"]
-    for field, words, wanted in (
-        ("uid", "UID", options.uid),
-        ("resourceVersion", "ResourceVersion", options.resource_version),
+    for field, words, wanted, guess in (
+        ("uid", "UID", options.uid, "deleted and then recreated"),
+        (
+            "resourceVersion",
+            "ResourceVersion",
+            options.resource_version,
+            "modified",
+        ),
     ):
         if wanted is not None and wanted != meta[field]:
             why = (
-                f"Precondition failed: {words} in precondition: {wanted}, "
-                f"{words} in object meta: {meta[field]}"
+                f"the {words} in the precondition ({wanted}) does not match the "
+                f"{words} in record ({meta[field]}). The object might have been {guess}"
             )
-            raise conflict(call.resource, call.name, why)
+            raise other_than_meant(call.resource, call.name, why)
 
 
 def _mark(backend: Backend, obj: Object, options: DeleteOptions) -> None:

@@ -107,6 +107,14 @@ def conflict(resource: Named, name: str, why: str = "") -> StatusError:
     return StatusError(409, "Conflict", message, _details(resource, name))
 
 
+def other_than_meant(resource: Named, name: str, why: str) -> StatusError:
+    """A deletion's precondition does not hold: 409, by the kind's name."""
+    kind = resource.kind_name + (f".{resource.group}" if resource.group else "")
+    message = f'Operation cannot be fulfilled on {kind} "{name}": {why}'
+    details = _details(resource, name) | {"kind": resource.kind_name}
+    return StatusError(409, "Conflict", message, details)
+
+
 def bad_request(message: str) -> StatusError:
     """The request makes no sense: 400."""
     return StatusError(400, "BadRequest", message)

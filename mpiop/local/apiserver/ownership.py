@@ -70,10 +70,14 @@ def check_preconditions(call: Call, old: Object, given: Any) -> None:  # noqa: A
     """Let a write pass only over the incarnation and state that it names.
 
     Raises:
-        StatusError: 409.
+        StatusError: 409, or 422 where a patch names another uid.
     """
     meta = old["metadata"]
     if given.get("uid", meta["uid"]) != meta["uid"]:
+        if call.verb == "patch":
+            message = f'Invalid value: "{given["uid"]}": field is immutable'
+            error = FieldError("metadata.uid", "FieldValueInvalid", message)
+            raise invalid(call.resource, call.name, [error])
         why = (
             f"Precondition failed: UID in precondition: {given['uid']}, "
             f"UID in object meta: {meta['uid']}"

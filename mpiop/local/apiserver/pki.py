@@ -35,7 +35,7 @@ class Pki:
 
     ca_pem: bytes
     admin_token: str = attrs.field(repr=False)
-    _chain_pem: bytes = attrs.field(repr=False)
+    chain_pem: bytes = attrs.field(repr=False)
 
     @classmethod
     def create(cls, addresses: Sequence[str]) -> Self:
@@ -62,7 +62,7 @@ class Pki:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         # The standard library reads keys from files only.
         with tempfile.NamedTemporaryFile() as file:
-            file.write(self._chain_pem)
+            file.write(self.chain_pem)
             file.flush()
             context.load_cert_chain(file.name)
         return context

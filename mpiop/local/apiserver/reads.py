@@ -99,7 +99,7 @@ def list_objects(backend: Backend, pages: Pages, call: Call) -> Response:
     """Answer with a list, or a part of it if `limit` says so.
 
     Raises:
-        StatusError: 400, 406, 410 or 504.
+        StatusError: 400, 406, 410, 500 or 504.
     """
     param = call.request.param
     presentation = Presentation.of(call.request, call.resource, backend.clock)
@@ -127,7 +127,7 @@ def watch(backend: Backend, call: Call) -> Feed:
     """Begin a watch.
 
     Raises:
-        StatusError: 400 or 406.
+        StatusError: 400, 406 or 500.
     """
     param = call.request.param
     timeout = _integer(call, "timeoutSeconds")
@@ -165,8 +165,9 @@ def _revision(call: Call) -> int:
     try:
         return int(text)
     except ValueError as error:
-        message = f'resourceVersion: Invalid value: "{text}"'
-        raise bad_request(message) from error
+        why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        message = f'resourceVersion: Invalid value: "{text}": {why}'
+        raise StatusError(500, "", message) from error
 
 
 def _too_new(asked: int, known: int) -> StatusError:

@@ -196,7 +196,7 @@ def decode(call: Call, obj: Object) -> tuple[str, ...]:
 
 def _strict(call: Call, unknown: list[str]) -> StatusError:
     text = f"strict decoding error: {', '.join(unknown)}"
-    if not call.resource.custom and call.verb != "patch":
+    if call.verb != "patch":
         gvk = call.resource.kind.gvk
         prefix = f'{gvk.kind} in version "{gvk.version}" cannot be handled as a'
         text = f"{prefix} {gvk.kind}: {text}"

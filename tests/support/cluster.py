@@ -1,0 +1,209 @@
+"""A cluster as a test sees it: a kubeconfig, and a few things that every test needs."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import attrs
+import pytest
+import yaml
+
+from mpiop.local.client import (
+    CONFIG_MAPS,
+    CRDS,
+    NAMESPACES,
+    SERVICE_ACCOUNTS,
+    ApiError,
+    Client,
+    Deletion,
+    Json,
+    Resource,
+)
+from tests.support.audit import AuditLog
+from tests.support.http import Http
+
+PATIENCE: Final = 60.0
+RBAC: Final = "rbac.authorization.k8s.io/v1"
+ROLES: Final = Resource(RBAC, "roles")
+ROLE_BINDINGS: Final = Resource(RBAC, "rolebindings")
+CLUSTER_ROLES: Final = Resource(RBAC, "clusterroles")
+CLUSTER_ROLE_BINDINGS: Final = Resource(RBAC, "clusterrolebindings")
+REVIEWS: Final = Resource("authorization.k8s.io/v1", "subjectaccessreviews")
+MPIJOBS: Final = Resource("kubeflow.org/v2beta1", "mpijobs")
+CRD_FILE: Final = Path(__file__).parents[2] / "deploy" / "crd.yaml"
+Rules = Sequence[Mapping[str, Sequence[str]]]
+Found = TypeVar("Found")
+
+
+@attrs.frozen
+class Account:
+    """Somebody who may do something.
+
+    Attributes:
+        user: the name under which the API server knows it.
+        kubeconfig: path of the file that makes one it.
+    """
+
+    user: str
+    kubeconfig: str
+
+
+@attrs.define
+class Cluster:
+    """One cluster, seen by its administrator.
+
+    Attributes:
+        kubeconfig: path of the administrator's.
+    """
+
+    kubeconfig: str
+    _audit: AuditLog | None = None
+    http: Http = attrs.field(init=False)
+    client: Client = attrs.field(init=False)
+    _numbers: "itertools.count[int]" = attrs.field(factory=lambda: itertools.count(1))
+
+    def __attrs_post_init__(self) -> None:
+        self.http = Http(self.kubeconfig)
+        self.client = Client(self.http.handle)
+
+    @property
+    def audit(self) -> AuditLog:
+        """The audit log; a test that needs it is skipped on other people's clusters."""
+        if self._audit is None:
+            pytest.skip("requests cannot be counted on a cluster that is not ours")
+        return self._audit
+
+    def ready(self) -> bool:
+        """Whether the API server answers, and thinks itself ready."""
+        return self.http.ready()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.http.close()
+
+    def await_account(self, namespace: str) -> None:
+        """Wait for what the controllers put into a new namespace and Pods need."""
+        self.eventually(lambda: self.find(SERVICE_ACCOUNTS, namespace, "default"))
+        self.eventually(lambda: self.find(CONFIG_MAPS, namespace, "kube-root-ca.crt"))
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Read an object; None where there is none."""
+        try:
+            return self.client.get(resource, namespace, name)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def eventually(self, look: Callable[[], Found], what: str = "") -> Found:
+        """Look again and again until there is something true; give it."""
+        end = time.monotonic() + PATIENCE
+        while not (found := look()):
+            assert time.monotonic() < end, f"{what or look} after {PATIENCE:g} s"
+            time.sleep(0.05)
+        return found
+
+    @contextmanager
+    def namespace(self, **labels: str) -> Iterator[str]:
+        """Make a namespace, ready for Pods; it is deleted in the end."""
+        meta = {"generateName": "mpiop-test-", "labels": labels}
+        made = self.client.create(NAMESPACES, {"metadata": meta})
+        name = str(made["metadata"]["name"])
+        try:
+            self.await_account(name)
+            yield name
+        finally:
+            self.client.delete(NAMESPACES, made, Deletion(policy="Background"))
+
+    def define_mpijobs(self) -> None:
+        """Create the MPIJob's definition where it is missing, and wait for it."""
+        definition = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
+        self.create_if_missing(CRDS, definition)
+        self.eventually(self._mpijobs_served, "the MPIJob definition is not served")
+
+    def create_if_missing(self, resource: Resource, obj: Json) -> None:
+        """Create an object; one of that name may be there."""
+        try:
+            self.client.create(resource, obj)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    def account(
+        self, folder: Path, namespace: str, rules: Rules, cluster_rules: Rules = ()
+    ) -> Account:
+        """Make a ServiceAccount that may do this in its namespace, that everywhere."""
+        name = f"account-{next(self._numbers)}"
+        where = {"metadata": {"name": name, "namespace": namespace}}
+        self.client.create(SERVICE_ACCOUNTS, where)
+        self.client.create(ROLES, {**where, "rules": list(rules)})
+        subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+        self.client.create(ROLE_BINDINGS, {**where, **_binding("Role", name, subject)})
+        if cluster_rules:
+            meta = {"metadata": {"name": f"{namespace}-{name}"}}
+            self.client.create(CLUSTER_ROLES, {**meta, "rules": list(cluster_rules)})
+            bound = _binding("ClusterRole", f"{namespace}-{name}", subject)
+            self.client.create(CLUSTER_ROLE_BINDINGS, {**meta, **bound})
+        account = self.log_in(folder, namespace, name)
+        self.await_right(account.user, namespace, rules[0])
+        if cluster_rules:
+            self.await_right(account.user, "", cluster_rules[0])
+        return account
+
+    def await_right(
+        self, user: str, namespace: str, rule: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Wait until what was granted is: the server grants rights from a cache."""
+        group, resource = rule["apiGroups"][0], rule["resources"][0]
+        plural, _, subresource = resource.partition("/")
+        attributes = {
+            "namespace": namespace,
+            "verb": rule["verbs"][0],
+            "group": group,
+            "resource": plural,
+            "subresource": subresource,
+        }
+        review = {
+            "metadata": {},
+            "spec": {"user": user, "resourceAttributes": attributes},
+        }
+        self.eventually(
+            lambda: self.client.create(REVIEWS, review)["status"]["allowed"],
+            f"{user} may not {rule}",
+        )
+
+    def log_in(self, folder: Path, namespace: str, name: str) -> Account:
+        """Get a token for a ServiceAccount, and write a kubeconfig with it."""
+        request = {"spec": {"expirationSeconds": 3600 * 4}}
+        owner = {"metadata": {"name": name, "namespace": namespace}}
+        answer = self.client.create_sub(SERVICE_ACCOUNTS, owner, "token", request)
+        config = yaml.safe_load(Path(self.kubeconfig).read_text(encoding="utf-8"))
+        context = _current(config)
+        config["users"] = [
+            {"name": context["user"], "user": {"token": answer["status"]["token"]}}
+        ]
+        path = folder / f"{namespace}-{name}.kubeconfig"
+        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        return Account(f"system:serviceaccount:{namespace}:{name}", str(path))
+
+    def _mpijobs_served(self) -> bool:
+        try:
+            self.client.list(MPIJOBS, limit="1")
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+
+def _binding(kind: str, name: str, subject: Json) -> dict[str, Any]:
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+    return {"roleRef": role, "subjects": [subject]}
+
+
+def _current(config: Any) -> Any:  # noqa: ANN401 (a kubeconfig)
+    contexts = {one["name"]: one["context"] for one in config["contexts"]}
+    return contexts[config["current-context"]]

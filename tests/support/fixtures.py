@@ -1,0 +1,35 @@
+"""Fixtures of tests that need a real API server; tests/conftest.py makes them known."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.controlplane import ControlPlane
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One cluster for the whole session, which knows MPIJobs.
+
+    It is the one that MPIOP_E2E_KUBECONFIG names, else a control plane of our own. A
+    test that stops the server, or wants it otherwise, runs a `ControlPlane` itself.
+    """
+    named = os.environ.get("MPIOP_E2E_KUBECONFIG")
+    if named:
+        cluster = Cluster(named)
+        cluster.define_mpijobs()
+        yield cluster
+        cluster.close()
+        return
+    with ControlPlane(tmp_path_factory.mktemp("plane")) as plane:
+        plane.cluster.define_mpijobs()
+        yield plane.cluster
+
+
+@pytest.fixture
+def namespace(control_plane: Cluster) -> Iterator[str]:
+    """A namespace of the test's own, ready for Pods."""
+    with control_plane.namespace() as name:
+        yield name
