@@ -12,19 +12,20 @@ from typing import Final, assert_never
 
 import attrs
 
-from mpiop.k8s import launching
+from mpiop.k8s import launching, ownership
 from mpiop.k8s.api import Api, Written
 from mpiop.k8s.clock import Clock
-from mpiop.k8s.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound
+from mpiop.k8s.errors import AlreadyExists, ApiError, NotFound
 from mpiop.k8s.events import event
 from mpiop.k8s.freshness import Freshness
 from mpiop.k8s.lessons import Lesson, Lessons
-from mpiop.k8s.ownership import Owner, labelling, owner_of
+from mpiop.k8s.ownership import Owner, owner_of
 from mpiop.k8s.refusals import finding, in_the_way, judged
 from mpiop.k8s.store import version
 from mpiop.k8s.subject import Subject
 from mpiop.reconcile.actions import (
     Action,
+    Adopt,
     Count,
     Create,
     CreateLauncher,
@@ -162,6 +163,8 @@ class Executor:
                 return judged(job, ref, partial(self._create_secret, ref, manifest))
             case CreateLauncher(ref):
                 return judged(job, ref, partial(self._launch, job, action))
+            case Adopt(ref):
+                return judged(job, ref, partial(self._adopt, job, action))
             case Patch(ref):
                 return judged(job, ref, partial(self._patch, job, action))
             case Delete(ref):
@@ -196,12 +199,9 @@ class Executor:
         owner = owner_of(live, job)
         if owner is not Owner.US:
             return in_the_way(job, ref, owner)
-        operations = labelling(live, manifest)
-        try:
-            found = self.api.patch_json(ref, operations) if operations else None
-        except Invalid as error:  # the answer to a test that fails
-            raise Conflict(409, "Conflict", error.message) from error
-        self._wrote(job, ref, found or Written(live))
+        operations = ownership.labelling(live, manifest)
+        written = ownership.label(self.api, ref, live, operations)
+        self._wrote(job, ref, written)
         self.lessons.drop(job.uid, ref)
         return None
 
@@ -222,6 +222,13 @@ class Executor:
             version = cleared.resource_version
         self._patch(job, Patch(action.ref, action.resume or {}, version))
         return None
+
+    def _adopt(self, job: Subject, action: Adopt) -> None:
+        live = self.api.get(action.ref)
+        if ownership.controller(live) == action.owner:
+            operations = ownership.adopting(live, action.labels)
+            written = ownership.label(self.api, action.ref, live, operations)
+            self._wrote(job, action.ref, written)
 
     def _patch(self, job: Subject, action: Patch) -> None:
         written = self.api.patch(action.ref, action.patch, action.resource_version)

@@ -1,9 +1,11 @@
 """Whose an object is that sits where a child of ours should be (design 5.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import cast
 
+from mpiop.k8s.api import Api, Written
+from mpiop.k8s.errors import Conflict, Invalid
 from mpiop.k8s.subject import Subject
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import Ref
@@ -17,6 +19,22 @@ class Owner(StrEnum):
     US = "us"
     OLDER = "older"  # a job of the same name that is no more; or already on its way out
     FOREIGN = "foreign"
+
+
+def controller(live: Json) -> str:
+    """Give the uid of the controller ownerReference, "" where there is none."""
+    for one in items(live, "metadata", "ownerReferences"):
+        if one.get("controller") is True:
+            return text(one, "uid")
+    return ""
+
+
+def adopting(live: Json, labels: Mapping[str, str]) -> Sequence[Json]:
+    """Give the JSON patch by which a child of another operator becomes ours."""
+    operations = [*labelling(live, {"metadata": {"labels": labels}})]
+    if operations and dig(live, "spec", "ttlSecondsAfterFinished") is not None:
+        operations.append({"op": "remove", "path": "/spec/ttlSecondsAfterFinished"})
+    return operations
 
 
 def owner_of(live: Json, job: Subject) -> Owner:
@@ -58,6 +76,18 @@ def labelling(live: Json, manifest: Json) -> Sequence[Json]:
             for key, value in missing.items()
         ),
     ]
+
+
+def label(api: Api, ref: Ref, live: Json, operations: Sequence[Json]) -> Written:
+    """Apply a patch to exactly the object that was read.
+
+    Raises:
+        Conflict: it has changed since.
+    """
+    try:
+        return api.patch_json(ref, operations) if operations else Written(live)
+    except Invalid as error:  # the answer to a test that fails
+        raise Conflict(409, "Conflict", error.message) from error
 
 
 def explain(ref: Ref, owner: Owner) -> str:

@@ -79,6 +79,21 @@ class CreateLauncher:
 
 
 @attrs.frozen
+class Adopt:
+    """Label a child of the job that an operator before this one made.
+
+    So it enters the cache. A launcher Job loses its ttl: it is the job's memory.
+
+    Attributes:
+        owner: uid that its controller reference must have still.
+    """
+
+    ref: Ref
+    owner: str
+    labels: Mapping[str, str] = attrs.field(eq=False)
+
+
+@attrs.frozen
 class Patch:
     """Merge-patch an own child at exactly this resourceVersion."""
 
@@ -131,6 +146,7 @@ Action = (
     Create
     | CreateSSHSecret
     | CreateLauncher
+    | Adopt
     | Patch
     | Delete
     | PatchStatus
@@ -163,7 +179,19 @@ class LookPriority:
     name: str
 
 
-Look = LookLog | LookEvents | LookPriority
+@attrs.frozen
+class LookInherited:
+    """Ask for Pods and a launcher Job of the job that lack our labels.
+
+    Answered by a line each: kind, name, uid of the controller reference.
+    """
+
+    namespace: str
+    job: str
+    uid: str
+
+
+Look = LookLog | LookEvents | LookPriority | LookInherited
 
 
 @attrs.frozen

@@ -54,22 +54,51 @@ def judge(facts: Facts) -> Outcome:
     has come by the same watch, and so has the agent's record.
     """
     job, pod = facts.launcher_job, facts.launcher
+    bare = facts.bare_launcher
+    if bare is not None and bare.terminal and bare.deleted is None:
+        return _completed(facts) if bare.phase == "Succeeded" else _failed(facts, None)
     if job is not None and job.terminal and pod is not None and not pod.terminal:
         return OPEN
     if job is not None and job.terminal == "Complete":
         return _completed(facts)
     if job is not None and job.terminal == "Failed":
         return _failed(facts, job)
-    missing = job is None or job.deleted
-    if missing and facts.launcher_started and not facts.launcher_alive:
-        return Outcome("failed", "LauncherDeleted", "the launcher Job was deleted")
+    if facts.launcher_alive is not None:
+        return OPEN
+    if job is not None and job.inherited and job.suspended:
+        return _replaced(facts)
+    if (job is None or job.deleted) and facts.launcher_started:
+        return _failed_by_loss(facts) or Outcome(
+            "failed", "LauncherDeleted", "the launcher was deleted"
+        )
     return OPEN
+
+
+def _replaced(facts: Facts) -> Outcome:
+    """Judge a suspended Job of another operator: it is not resumed, but replaced.
+
+    Its Pod would have keys that no worker of ours takes.
+    """
+    if facts.job.run_policy.suspend:
+        return OPEN
+    message = "the launcher is made anew; its Job was another operator's"
+    return _failed_by_loss(facts) or Outcome(
+        "failed", "LauncherReplaced", message, free=True
+    )
+
+
+def _failed_by_loss(facts: Facts) -> Outcome | None:
+    missing = facts.recorded.missing
+    if missing is None:
+        return None
+    return Outcome("failed", "WorkerLost", missing.message, free=missing.disrupted)
 
 
 def wanted_log(facts: Facts) -> LookLog | None:
     """Name the log whose last lines tell why the launcher failed, if one does."""
     job, pod = facts.launcher_job, facts.launcher
-    if facts.finished or job is None or job.terminal != "Failed" or pod is None:
+    failed = job.terminal == "Failed" if job else facts.bare_launcher is not None
+    if facts.finished or not failed or pod is None or pod.phase != "Failed":
         return None
     container = main_container(facts)
     look = LookLog(pod.name, container, TAIL_LINES)
@@ -120,10 +149,8 @@ def hosts(found: tuple[str, ...]) -> str:
 
 
 def _completed(facts: Facts) -> Outcome:
-    pod = facts.launcher
-    finished = (
-        pod.ended.finished if pod and pod.ended else facts.jobs[facts.attempt].ended
-    )
+    job, pod = facts.launcher_job, facts.launcher
+    finished = pod.ended.finished if pod and pod.ended else job.ended if job else None
     fate, why = worker_loss.fate(facts, finished)
     if fate == "lost":
         message = f"the launcher exited with code 0, but {why}"
@@ -139,6 +166,9 @@ def _completed(facts: Facts) -> Outcome:
 
 def _believed(facts: Facts, pod: PodView, finished: datetime | None) -> Outcome:
     """Decide how far an exit code of 0 with workers that look alive is believed."""
+    if pod.inherited:
+        message = "another operator started the launcher: what had a part is not known"
+        return Outcome("succeeded", "LauncherSucceeded", message, verified="Unknown")
     started, bad = remote_starts(pod)
     if bad and not facts.job.elastic:
         if facts.since(finished) < SETTLE_SECONDS:
@@ -166,7 +196,15 @@ def _disrupted(facts: Facts) -> bool:
     return missing is not None and missing.disrupted
 
 
-def _failed(facts: Facts, job: JobView) -> Outcome:
+def _failed(facts: Facts, job: JobView | None) -> Outcome:
+    outcome = _cause(facts, job)
+    if job is None or not job.inherited:
+        return outcome
+    # It has retried by itself, as often as the user wanted.
+    return attrs.evolve(outcome, reason=job.reason or outcome.reason, final=True)
+
+
+def _cause(facts: Facts, job: JobView | None) -> Outcome:
     missing = worker_loss.loss(facts)
     if missing is not None:
         return Outcome("failed", "WorkerLost", missing.message, free=missing.disrupted)
@@ -175,13 +213,13 @@ def _failed(facts: Facts, job: JobView) -> Outcome:
         why = pod.disruption or pod.message
         message = f"{whereabouts(pod)} was disrupted ({why})"
         return Outcome("failed", "LauncherDisrupted", message, free=True)
-    if job.reason == "PodFailurePolicy":
+    if job is not None and job.reason == "PodFailurePolicy":
         return Outcome("failed", "LauncherDisrupted", job.message, free=True)
     if pod is None or pod.ended is None:
         if startup.unreachable(facts):
             message = "every worker is ready, but a remote start does not succeed"
             return Outcome("failed", "RemoteStartFailed", _said(message, _init(pod)))
-        message = job.message or "the launcher's Pod ended"
+        message = (job and job.message) or "the launcher's Pod ended"
         return Outcome("failed", "LauncherFailed", message)
     return _exited(facts, pod)
 

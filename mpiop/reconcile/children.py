@@ -145,8 +145,9 @@ def _workers(facts: Facts) -> Iterator[Action]:
         return
     if not facts.job.elastic and not facts.launcher_started and _stuck_on_mount(facts):
         yield from _secret(facts)
+    strange = not facts.launcher_inherited  # it has no key of ours: of no use to us
     for pod in facts.workers.values():
-        if pod.terminal or pod.disruption:
+        if pod.terminal or pod.disruption or (pod.inherited and strange):
             yield from clean_up.delete(facts, (pod,))
     held = {pod.index for pod in facts.leaving}
     missing = [
@@ -184,7 +185,9 @@ def _launcher(facts: Facts) -> Iterator[Action]:
         if not facts.job.worker_replicas:
             yield from _secret(facts)
         yield _create_launcher(facts, suspend=False)
-    elif job is not None and job.at_rest and not (job.terminal or job.deleted):
+    elif job is None or job.inherited:
+        return
+    elif job.at_rest and not (job.terminal or job.deleted):
         patch = launcher.scheduling_patch(facts.job, facts.install, job)
         spec = cast("Mapping[str, object]", patch.get("spec", {}))
         yield CreateLauncher(
@@ -230,7 +233,10 @@ def _end_attempt(facts: Facts) -> Iterator[Action]:
         return
     lost = facts.recorded.missing
     late = lost is not None and facts.since(lost.since) >= worker_loss.GRACE_SECONDS
-    if late or startup.unreachable(facts):
+    job = facts.launcher_job
+    if late and job is not None and job.inherited:  # it would make another Pod
+        yield clean_up.suspend(facts, job)
+    elif late or startup.unreachable(facts):
         yield Delete(Ref("Pod", facts.job.namespace, pod.name), pod.uid)
 
 

@@ -72,6 +72,19 @@ class Facts:
         return next((pod for pod in self.launchers if not pod.terminal), None)
 
     @property
+    def bare_launcher(self) -> PodView | None:
+        """This attempt's launcher where it is a Pod without a Job: v1's, inherited."""
+        pod = self.launcher
+        bare = pod is not None and pod.owner == self.job.uid
+        return pod if bare and self.launcher_job is None else None
+
+    @property
+    def launcher_inherited(self) -> bool:
+        """Whether an operator before this one made this attempt's launcher."""
+        job, pod = self.launcher_job, self.launcher
+        return bool((job and job.inherited) or (pod and pod.inherited))
+
+    @property
     def launcher_started(self) -> bool:
         """Whether the launcher's main container has started in this attempt."""
         pod = self.launcher

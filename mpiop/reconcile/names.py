@@ -31,6 +31,7 @@ APP: Final = "app"
 JOB_UID: Final = "mpiop/job-uid"
 ATTEMPT: Final = "mpiop/attempt"
 INDEX: Final = "mpiop/index"  # 0..N-1, also where replica-index is shifted by one
+INHERITED: Final = "mpiop/inherited"  # made by an operator before this one
 REMOTE_SHELL: Final = "mpiop/remote-shell"
 WAIT: Final = "mpiop/wait"
 FIELD_MANAGER: Final = "mpiop"

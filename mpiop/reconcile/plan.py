@@ -16,6 +16,7 @@ from mpiop.reconcile import (
     children,
     conditions,
     events,
+    inherited,
     names,
     recorded,
     remember,
@@ -41,6 +42,7 @@ from mpiop.reconcile.snapshot import Snapshot
 from mpiop.states import VERDICTS, Observation, Phase, Verdict, advance
 
 LOOK_AGAIN_SECONDS = 15.0
+ADOPTED_SECONDS = 1.0
 
 
 def plan(snapshot: Snapshot, now: datetime) -> Plan:
@@ -61,6 +63,9 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     missing = tuple(look for look in looks if look not in snapshot.answers)
     if missing:
         return Plan(looks=missing)
+    adoptions = inherited.adoptions(facts)
+    if adoptions:
+        return Plan(adoptions, ADOPTED_SECONDS)
     return _decide(facts, refused)
 
 
@@ -140,10 +145,13 @@ def _job(snapshot: Snapshot, before: Recorded) -> tuple[MPIJob, str]:
 
 def _looks(facts: Facts) -> tuple[Look, ...]:
     """Ask for what no watch shows: a failed launcher's log, Events about a start."""
+    wanted: tuple[Look | None, ...] = (
+        inherited.look(facts),
+        attempts.wanted_log(facts),
+    )
+    looks = [look for look in wanted if look is not None]
     if facts.finished:
-        return ()
-    log = attempts.wanted_log(facts)
-    looks: list[Look] = [] if log is None else [log]
+        return tuple(looks)
     looks += gang.looks(facts)
     job = facts.launcher_job
     silent = None if facts.job.run_policy.suspend else startup.silent(facts)

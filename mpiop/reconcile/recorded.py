@@ -131,10 +131,13 @@ def read(manifest: Json) -> Recorded:
     status = manifest.get("status")
     facts = dig(status, "recorded")
     shell = text(facts, "remoteShell")
+    conditions = tuple(_condition(c) for c in items(status, "conditions"))
+    ended = None if facts is not None else _ended(conditions)
     return Recorded(
-        ruling=_ruling(dig(facts, "verdict")),
+        ruling=_ruling(dig(facts, "verdict")) if ended is None else _taken_over(ended),
         start_time=parse_time(dig(status, "startTime")),
-        completion_time=parse_time(dig(status, "completionTime")),
+        completion_time=parse_time(dig(status, "completionTime"))
+        or (ended.changed if ended else None),
         attempt=integer(facts, "attempt"),
         disruptions=integer(facts, "disruptions"),
         identity=_identity(dig(facts, "workers")),
@@ -144,7 +147,22 @@ def read(manifest: Json) -> Recorded:
         warnings=_strings(dig(facts, "warnings")),
         remote_shell=RemoteShell(shell) if shell in tuple(RemoteShell) else None,
         origin=text(facts, "origin"),
-        conditions=tuple(_condition(c) for c in items(status, "conditions")),
+        conditions=conditions,
+    )
+
+
+def _ended(conditions: tuple[Condition, ...]) -> Condition | None:
+    """Find the verdict of an operator before this one: it stays the verdict."""
+    verdicts = (c for c in conditions if c.type in {"Succeeded", "Failed"})
+    return next((c for c in verdicts if c.status == "True"), None)
+
+
+def _taken_over(ended: Condition) -> Ruling:
+    return Ruling(
+        succeeded=ended.type == "Succeeded",
+        reason=ended.reason,
+        message=ended.message,
+        verified="Unknown",
     )
 
 

@@ -43,6 +43,7 @@ class PodView:
         disruption: reason and message of condition DisruptionTarget.
         unschedulable: message of condition PodScheduled=False.
         gang: whose gang it belongs to.
+        inherited: an operator before this one made it.
     """
 
     name: str
@@ -69,6 +70,7 @@ class PodView:
     disruption: str
     unschedulable: str
     gang: GangKind | None = None
+    inherited: bool = False
 
     @property
     def terminal(self) -> bool:
@@ -85,12 +87,11 @@ class JobView:
         reason: of the terminal condition (BackoffLimitExceeded, PodFailurePolicy).
         ended: time of the terminal condition.
         started: status.startTime is set.
-        labels: keys of those of its Pod template.
-        annotations: keys of those of its Pod template.
-        node_selector: keys of that of its Pod template.
+        labels, annotations, node_selector: keys of those of its Pod template.
         active: how many Pods it counts as active.
         halted: its controller has seen that it is suspended.
         gang: whose gang its Pod will belong to.
+        inherited: an operator before this one made it; it retries by itself.
     """
 
     name: str
@@ -112,6 +113,7 @@ class JobView:
     active: int = 0
     halted: bool = False
     gang: GangKind | None = None
+    inherited: bool = False
 
     @property
     def at_rest(self) -> bool:
@@ -217,6 +219,7 @@ def pod_view(manifest: Json) -> PodView:
             pod_status.condition(manifest, "PodScheduled", "False")
         ),
         gang=marked(manifest),
+        inherited=text(labels, names.INHERITED) != "",
     )
 
 
@@ -246,6 +249,7 @@ def job_view(manifest: Json) -> JobView:
         active=integer(manifest, "status", "active"),
         halted=pod_status.condition(manifest, "Suspended", "True") is not None,
         gang=marked(dig(manifest, "spec", "template")),
+        inherited=text(meta, "labels", names.INHERITED) != "",
     )
 
 
@@ -261,15 +265,11 @@ def _digested(kind: KindName, manifest: Json) -> Mapping[str, object]:
     if kind == "Role":
         return {"rules": manifest.get("rules")}
     if kind == "Service":
-        published = dig(manifest, "spec", PUBLISHED)
-        selector = dig(manifest, "spec", "selector")
-        return {PUBLISHED: published, **_prefixed(selector)}
+        found = dig(manifest, "spec", "selector")
+        selector = found if isinstance(found, Mapping) else {}
+        values = {SELECTOR + str(key): value for key, value in selector.items()}
+        return {PUBLISHED: dig(manifest, "spec", PUBLISHED), **values}
     return spec_values(manifest) if kind in API_VERSIONS else {}
-
-
-def _prefixed(selector: object) -> Json:
-    found = selector if isinstance(selector, Mapping) else {}
-    return {SELECTOR + str(key): value for key, value in found.items()}
 
 
 def child_view(kind: KindName, manifest: Json) -> ChildView:

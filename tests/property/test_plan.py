@@ -18,6 +18,7 @@ from mpiop.reconcile.actions import (
     Delete,
     EmitEvent,
     Look,
+    LookInherited,
     Patch,
     PatchStatus,
     Plan,
@@ -31,7 +32,9 @@ from tests.property.strategies import NOW, UID, snapshots
 def planned(snapshot: Snapshot) -> Plan:
     """Plan as the shell does: answer the looks, then plan once more."""
     first = plan(snapshot, NOW)
-    answers: dict[Look, str | None] = dict.fromkeys(first.looks, "line")
+    answers: dict[Look, str | None] = {
+        look: "" if isinstance(look, LookInherited) else "line" for look in first.looks
+    }
     return plan(attrs.evolve(snapshot, answers=answers), NOW) if answers else first
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from mpiop.reconcile import names
-from mpiop.reconcile.actions import Action, Create, PatchStatus
+from mpiop.reconcile.actions import Action, Create, LookInherited, PatchStatus
 from mpiop.reconcile.plan import plan
 from mpiop.reconcile.recorded import timestamp
 from mpiop.reconcile.snapshot import Snapshot
@@ -168,7 +168,11 @@ def step(seen: Snapshot, seconds: float = 0) -> tuple[Action, ...]:
     when = NOW + timedelta(seconds=seconds)
     found = plan(seen, when)
     if found.looks:
-        answers = dict.fromkeys(found.looks, "first line\nlast line")
+        lines = "first line\nlast line"
+        answers = {
+            look: "" if isinstance(look, LookInherited) else lines
+            for look in found.looks
+        }
         found = plan(Snapshot(**{**_fields(seen), "answers": answers}), when)
     return found.actions
 

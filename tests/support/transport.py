@@ -34,6 +34,7 @@ class Faults:
         lose: their answer is lost; the operator goes on.
         refuse: they are not carried out, and answered like this instead.
         disturb: changes what a watch of a path delivers.
+        answer: gives the answer to a call in the server's place; None to pass it on.
     """
 
     crash_before: set[int] = attrs.field(factory=set)
@@ -41,6 +42,7 @@ class Faults:
     lose: set[int] = attrs.field(factory=set)
     refuse: dict[int, Reply] = attrs.field(factory=dict)
     disturb: Disturb = undisturbed
+    answer: Callable[[Call], Reply | None] = lambda _call: None
 
 
 def status_reply(code: int, reason: str, retry_after: float | None = None) -> Reply:
@@ -80,6 +82,9 @@ class LocalTransport:
 
     def request(self, call: Call) -> Reply:
         self.calls.append(call)
+        instead = self.faults.answer(call)
+        if instead is not None:
+            return instead
         if call.method == "GET":
             return self._answer(call)
         self.writes += 1
@@ -100,6 +105,9 @@ class LocalTransport:
     def watch(self, call: Call, silence: float) -> LocalStream | Reply:
         self.calls.append(call)
         self.silences.append(silence)
+        instead = self.faults.answer(call)
+        if instead is not None:
+            return instead
         answer = self.handle(self._request(call))
         if isinstance(answer, Watch):
             return LocalStream(answer, call.path, self.faults)

@@ -7,7 +7,7 @@ the policy: its Job is suspended, which ends its Pod and lets no other come.
 from mpiop.reconcile.actions import Action, Delete, Patch, Ref
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import CleanPodPolicy
-from mpiop.reconcile.views import PodView
+from mpiop.reconcile.views import JobView, PodView
 
 
 def removed(facts: Facts) -> tuple[PodView, ...]:
@@ -34,16 +34,22 @@ def actions(facts: Facts) -> tuple[Action, ...]:
 
 
 def end_launcher(facts: Facts) -> tuple[Action, ...]:
-    """Suspend every launcher Job that could still have a running Pod."""
-    return tuple(
-        Patch(
-            Ref("Job", facts.job.namespace, job.name),
-            {"spec": {"suspend": True}},
-            job.resource_version,
-        )
-        for job in facts.jobs.values()
-        if not (job.terminal or job.suspended or job.deleted)
+    """Suspend every launcher Job that could still have a running Pod.
+
+    A launcher without a Job, which v1 left, is deleted.
+    """
+    bare = facts.bare_launcher
+    jobs = [job for job in facts.jobs.values() if not (job.terminal or job.deleted)]
+    return (
+        *(suspend(facts, job) for job in jobs if not job.suspended),
+        *delete(facts, (bare,) if bare is not None and not bare.terminal else ()),
     )
+
+
+def suspend(facts: Facts, job: JobView) -> Patch:
+    """Suspend a launcher Job: its Pod ends, no other comes."""
+    ref = Ref("Job", facts.job.namespace, job.name)
+    return Patch(ref, {"spec": {"suspend": True}}, job.resource_version)
 
 
 def delete(facts: Facts, pods: tuple[PodView, ...]) -> tuple[Action, ...]:
