@@ -55,7 +55,7 @@ def kinds(actions: tuple[Action, ...]) -> list[str]:
     return [one.ref.kind for one in actions if isinstance(one, made)]
 
 
-def failed_pod(code: int = 3, **more: object) -> Obj:
+def failed_pod(code: int = 3, **more: Any) -> Obj:  # noqa: ANN401
     """Give the launcher Pod after a failure."""
     return ended(launcher_pod(), terminated(code, -2, **more), "Failed")
 
