@@ -4,15 +4,18 @@ import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Self
+from typing import Final, Self
 
 from mpiop.cli.feed import Message, Signalled
 from mpiop.cli.logs import log_to_stderr, log_uncaught
 from mpiop.cli.signals import as_messages
+from mpiop.k8s.credentials import in_cluster
 from mpiop.k8s.errors import ApiError
+from mpiop.k8s.monitoring import Monitoring, application
 from mpiop.k8s.operator import Operator, connect
 from mpiop.k8s.settings import Settings
 
+LOOPBACK: Final = "127.0.0.1"
 log = logging.getLogger(__name__)
 
 
@@ -53,7 +56,7 @@ def serve(settings: Settings) -> int:
     """Run an operator until a signal asks it to end; give the exit code.
 
     Raises:
-        SettingsError: there are no credentials.
+        SettingsError: there are no credentials, or a port cannot be had.
     """
     log_to_stderr(settings.log_level, settings.log_format)
     log_uncaught()
@@ -64,7 +67,15 @@ def serve(settings: Settings) -> int:
         failures.append(error)
         inbox.put(Signalled(0))
 
-    with as_messages(inbox), Background(connect(settings), fail):
+    operator = connect(settings)
+    operator.metrics.measure_process()
+    app = application(operator.metrics.registry, operator.probes)
+    address = settings.bind_address or ("" if in_cluster() else LOOPBACK)
+    with (
+        as_messages(inbox),
+        Monitoring(app, address, settings.ports),
+        Background(operator, fail),
+    ):
         inbox.get()
     for failure in failures:
         if isinstance(failure, ApiError):  # a bug has been logged where it was met

@@ -19,7 +19,8 @@ from mpiop.k8s.outcomes import Outcome, outcome_of
 from mpiop.k8s.store import Key, Store
 from mpiop.k8s.subject import Subject
 from mpiop.k8s.workqueue import WorkQueue
-from mpiop.reconcile.actions import Plan
+from mpiop.reconcile.actions import Count, Plan
+from mpiop.reconcile.events import JOBS_DELETED
 from mpiop.reconcile.mpijob import Install, Json
 from mpiop.reconcile.reading import text
 from mpiop.reconcile.snapshot import Snapshot
@@ -88,6 +89,7 @@ class Controller:
         """Forget what is known of an earlier job of this name."""
         old = self._uids.get(key, "")
         if old not in {"", uid}:
+            self.metrics.count(Count(JOBS_DELETED), key.namespace)
             self.lessons.forget(old)
             self.freshness.forget(old)
         if uid:

@@ -18,6 +18,12 @@ from kubernetes.config import (
 from mpiop.k8s.settings import IN_CLUSTER, Settings, SettingsError
 
 
+def in_cluster(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether this process runs in a Pod."""
+    given = os.environ if environment is None else environment
+    return bool(given.get(IN_CLUSTER))
+
+
 def load(
     settings: Settings, environment: Mapping[str, str] | None = None
 ) -> Configuration:
@@ -33,7 +39,7 @@ def load(
     given = os.environ if environment is None else environment
     path = settings.kubeconfig or given.get("KUBECONFIG", "")
     try:
-        if not path and given.get(IN_CLUSTER):
+        if not path and in_cluster(given):
             load_incluster_config(found)  # type: ignore[no-untyped-call] # the client's
         else:
             load_kube_config(  # type: ignore[no-untyped-call] # the client's

@@ -20,6 +20,7 @@ from mpiop.k8s.leader import Elector
 from mpiop.k8s.pool import Pool
 from mpiop.k8s.pulse import Pulse
 from mpiop.k8s.reflector import Reflector
+from mpiop.k8s.rights import Rights
 from mpiop.k8s.store import Key
 from mpiop.k8s.workqueue import WorkQueue
 
@@ -50,6 +51,7 @@ class Drive:
     pulse: Pulse
     clock: Clock
     turn: Callable[[Key], None]
+    rights: Rights
     has_synced: Callable[[], bool]
     workers: int
     writers: int
@@ -71,7 +73,12 @@ class Drive:
                 for number in range(self.workers)
             ),
         ]
-        leading = [] if self.elector is None else [self._thread("elector", self._elect)]
+        threads.append(self._thread("rights", self._step, "rights", self.rights.step))
+        leading = (
+            []
+            if self.elector is None
+            else [self._thread("elector", self._step, "elector", self.elector.step)]
+        )
         with Pool[Result](self.writers, "writer") as pool:
             self.executor.spawn = lambda calls: self._side_by_side(pool, calls)
             for thread in [*threads, *leading]:
@@ -163,13 +170,15 @@ class Drive:
         finally:
             reflector.close()
 
-    def _elect(self) -> None:
+    def _step(self, name: str, step: Callable[[], float]) -> None:
         def loop() -> None:
-            while self.elector is not None and not self._stop.is_set():
-                self.pulse.beat("elector", SLACK_SECONDS)
-                self._stop.wait(self.elector.step())
+            while not self._stop.is_set():
+                self.pulse.beat(name, SLACK_SECONDS)
+                wait = step()
+                self.pulse.beat(name, wait + SLACK_SECONDS)
+                self._stop.wait(wait)
 
-        self._guarded("elector", loop)
+        self._guarded(name, loop)
 
     def _work(self) -> None:
         name = threading.current_thread().name

@@ -42,7 +42,7 @@ from mpiop.reconcile.snapshot import Finding, FindingKind
 
 Result = ApiError | Finding | None
 Spawn = Callable[[Sequence[Callable[[], Result]]], Sequence[Result]]
-Counter = Callable[[str, Mapping[str, str]], None]
+Counter = Callable[[Count, str], None]
 KeyMaker = Callable[[], Mapping[str, str]]
 
 SIDE_BY_SIDE: Final = (Create, Delete)
@@ -77,7 +77,7 @@ class Executor:
 
     Attributes:
         spawn: runs calls side by side and gives their results in order.
-        count: adds one to a metric.
+        count: adds to a metric, for a job of that namespace.
         make_keys: makes the data of a job's ssh Secret.
     """
 
@@ -175,8 +175,8 @@ class Executor:
                 self.lessons.told(job.uid)
             case EmitEvent():
                 self._emit(job, action)
-            case Count(metric, labels):
-                self.count(metric, labels)
+            case Count():
+                self.count(action, job.namespace)
             case _:
                 assert_never(action)
         return None

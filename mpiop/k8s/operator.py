@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 import uuid
+from collections.abc import Iterator
 from itertools import product
 from typing import Final
 
@@ -22,8 +23,10 @@ from mpiop.k8s.leader import Elector, Lock
 from mpiop.k8s.lessons import Lessons
 from mpiop.k8s.limits import Paced, TokenBucket
 from mpiop.k8s.metrics import Metrics
+from mpiop.k8s.probes import Probes
 from mpiop.k8s.pulse import Pulse
 from mpiop.k8s.reflector import Reflector
+from mpiop.k8s.rights import Rights
 from mpiop.k8s.settings import Settings
 from mpiop.k8s.store import Key, Store
 from mpiop.k8s.transport import Transport
@@ -64,6 +67,14 @@ class Operator:
         self.store = Store(settings.namespaces)
         self.queue: WorkQueue[Key] = WorkQueue(clock, _retries(settings, clock))
         self.elector = self._elector(transport, identity) if identity else None
+        self.rights = Rights(transport, clock, settings, self.metrics.request)
+        self.probes = Probes(self.pulse, self.rights, self.elector, self.unlisted)
+        self.metrics.watch(
+            self.store,
+            lambda: len(self.queue),
+            lambda: self.queue.age,
+            self.may_write,
+        )
         self._fence = Fence(transport, self.may_write)
         api = Api(_paced(self._fence, settings, clock), clock, self.metrics.request)
         self.reflectors = {
@@ -109,7 +120,13 @@ class Operator:
     @property
     def has_synced(self) -> bool:
         """Whether everything has been listed once; before, nothing is planned."""
-        return all(self.store.has_listed(*place) for place in self.reflectors)
+        return not any(self.unlisted())
+
+    def unlisted(self) -> Iterator[str]:
+        """Name what has not been listed yet."""
+        for place, reflector in self.reflectors.items():
+            if not self.store.has_listed(*place):
+                yield reflector.name
 
     def may_write(self) -> bool:
         """Whether this replica is the one that writes, now."""
@@ -151,6 +168,7 @@ class Operator:
             self.pulse,
             self._clock,
             self._turn,
+            rights=self.rights,
             has_synced=lambda: self.has_synced,
             workers=self._settings.workers,
             writers=self._settings.writers,

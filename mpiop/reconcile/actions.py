@@ -136,10 +136,15 @@ class EmitEvent:
 
 @attrs.frozen
 class Count:
-    """Add one to a metric; labels are bounded."""
+    """Add to a metric; labels are bounded.
+
+    Attributes:
+        amount: one more of something, or how long it took in seconds.
+    """
 
     metric: str
     labels: Mapping[str, str] = attrs.field(factory=dict, eq=False)
+    amount: float = attrs.field(default=1.0, eq=False)
 
 
 Action = (

@@ -4,6 +4,7 @@ They are read off the change of conditions, so a plan that changes none says non
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final, Literal
 
 from mpiop.reconcile.actions import Action, Count, EmitEvent
@@ -14,6 +15,10 @@ from mpiop.reconcile.recorded import Condition, Recorded
 JOBS_CREATED: Final = "jobs_created"
 JOBS_SUCCEEDED: Final = "jobs_successful"
 JOBS_FAILED: Final = "jobs_failed"
+JOBS_RESTARTED: Final = "jobs_restarted"
+JOBS_DELETED: Final = "jobs_deleted"  # no plan tells: the job is gone
+JOB_START: Final = "job_start_seconds"
+JOB_DURATION: Final = "job_duration_seconds"
 
 _COUNTED: Final = {
     "Created": JOBS_CREATED,
@@ -61,6 +66,27 @@ def announce(before: Recorded, after: Recorded, launcher: Json) -> Iterator[Acti
     warnings = [one for one in after.warnings if one not in before.warnings]
     if warnings:
         yield EmitEvent("Warning", "APIWarning", "; ".join(warnings))
+    yield from _measured(before, after)
+
+
+def _measured(before: Recorded, after: Recorded) -> Iterator[Count]:
+    """Yield how long the first launcher took to start, and the job to end."""
+    if after.attempt > before.attempt:
+        yield Count(JOBS_RESTARTED)
+    start = after.start_time or before.start_time
+    if start is None:
+        return
+    running = after.since("Running")
+    if running and before.since("Running") is None and after.attempt == 0:
+        yield Count(JOB_START, amount=_seconds(start, running))
+    end = after.completion_time
+    if after.ruling is not None and before.ruling is None and end is not None:
+        result = "Succeeded" if after.ruling.succeeded else "Failed"
+        yield Count(JOB_DURATION, {"result": result}, _seconds(start, end))
+
+
+def _seconds(begin: datetime, end: datetime) -> float:
+    return max(0.0, (end - begin).total_seconds())
 
 
 def _news(old: Condition, entry: Condition) -> bool:

@@ -105,7 +105,7 @@ def make(
         Freshness(Store(), time.clock, lambda _kind, _namespace: None),
         Lessons(time.clock),
         spawn,
-        lambda metric, labels: counted.append((metric, labels)),
+        lambda action, _namespace: counted.append((action.metric, action.labels)),
         lambda: {"ssh-privatekey": "a2V5"},
     )
     return World(server, executor, counted)
