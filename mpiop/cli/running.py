@@ -28,6 +28,7 @@ from mpiop.k8s.http import HttpTransport
 from mpiop.k8s.operator import connect
 from mpiop.k8s.settings import Settings
 from mpiop.local.cluster import Cluster, Options, PortInUse
+from mpiop.local.kubelet import preload
 from mpiop.local.kubelet.launch import NodeError
 from mpiop.reconcile.mpijob import MPIJob, RemoteShell
 from mpiop.reconcile.reading import items, text
@@ -72,6 +73,21 @@ def check_machine(job: MPIJob, images: Mapping[str, Path]) -> None:
         )
 
 
+def check_cluster(job: MPIJob, cluster: Cluster) -> None:
+    """See that Pods can reach one another by name, where ssh is to do that.
+
+    Raises:
+        BadInput: they cannot; the text says what to install.
+    """
+    over_ssh = job.remote_shell is RemoteShell.SSH and job.worker is not None
+    if over_ssh and cluster.isolation == "plain" and not preload.possible():
+        raise BadInput(
+            "spec.remoteShell: is SSH, and without namespaces Pods have names only"
+            " where there is a C compiler; run `apt-get install gcc libc6-dev`, or set"
+            " KubectlExec"
+        )
+
+
 def run(manifest: Manifest, options: RunOptions) -> int:
     """Run a job to its end; give the exit code.
 
@@ -81,6 +97,7 @@ def run(manifest: Manifest, options: RunOptions) -> int:
     inbox: SimpleQueue[Message] = SimpleQueue()
     out = sys.stdout if options.output == "text" else sys.stderr
     with as_messages(inbox), started(options.cluster, out) as cluster:
+        check_cluster(manifest.job, cluster)
         settings = _settings(cluster)
         with Background(connect(settings)), _feed(settings, inbox) as feed:
             if options.keep:

@@ -99,7 +99,7 @@ def _plain(config: Mapping[str, Any]) -> _Begun:
     ns.die_with_parent(signal.SIGTERM)  # there is work to be done at the end
     ns.adopt_orphans()
     library = preload.library(Path(config["state"]))
-    note = "" if library else "no C compiler: all Pods see the machine's host name"
+    note = "" if library else "no C compiler: all Pods share the machine's name"
 
     def runtime() -> "Runtime":
         from mpiop.local.kubelet.plain import PlainRuntime

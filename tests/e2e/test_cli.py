@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -336,6 +337,21 @@ def test_a_slip_of_the_pen(words: tuple[str, ...], nearest: str) -> None:
     assert ran.exit_code == 2
     _, _, meant = ran.output.lower().partition("did you mean")
     assert re.search(rf"(?<![\w-]){nearest}(?![\w-])", meant)
+
+
+@pytest.mark.needs("sshd")
+def test_missing_compiler(tmp_path: Path) -> None:
+    """Without one, plain mode takes no job over ssh, and says so on one line more."""
+    (tmp_path / "ssh").symlink_to(shutil.which("ssh") or "")
+    ran = mpiop(
+        "run",
+        str(SAMPLES / f"{HELLO}-ssh.yaml"),
+        way=Way(("--isolation", "plain")),
+        environment={"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
+    )
+    assert ran.code == 2, ran.err
+    (line,) = ran.err.splitlines()
+    assert "apt-get install gcc" in line
 
 
 def test_missing_sshd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,11 +16,13 @@ NAMESPACES_AS_NOBODY = pytest.param(
     id="namespaces-as-nobody",
     marks=[pytest.mark.needs("namespaces"), pytest.mark.needs("other-user")],
 )
-PLAIN = pytest.param(Way(("--isolation", "plain")), id="plain")
+PLAIN = pytest.param(
+    Way(("--isolation", "plain")), id="plain", marks=pytest.mark.needs("compiler")
+)
 FORBIDDEN = pytest.param(
     Way(nobody=True, forbidden=True),
     id="namespaces-forbidden",
-    marks=pytest.mark.needs("other-user"),
+    marks=[pytest.mark.needs("compiler"), pytest.mark.needs("other-user")],
 )
 BARE = Way(("--isolation", "plain"), bare=True)
 WAYS = pytest.mark.parametrize(
@@ -73,6 +75,7 @@ def test_helloworld_over_ssh(way: Way) -> None:
 
 
 @pytest.mark.needs("sshd")
+@pytest.mark.needs("compiler")
 @pytest.mark.needs("root")
 def test_sshd_takes_nothing_of_the_machine() -> None:
     """As root, too, sshd needs no folder in /run and no change to the accounts."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from mpiop.local.kubelet import preload
 from mpiop.local.kubelet.launch import NodeConfig, NodeError, start
 from tests.support import assets
 
@@ -42,6 +43,11 @@ def sshd() -> str:
     return f"{' and '.join(missing)} missing: apt-get install openssh-server" * bool(
         missing
     )
+
+
+def compiler() -> str:
+    """Whether Pods have names of their own in plain mode."""
+    return "" if preload.possible() else "no C compiler: apt-get install gcc libc6-dev"
 
 
 def root() -> str:
@@ -77,6 +83,7 @@ def kubernetes() -> str:
 CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
     "namespaces": namespaces,
     "sshd": sshd,
+    "compiler": compiler,
     "root": root,
     "other-user": other_user,
     "kubernetes": kubernetes,

@@ -26,7 +26,7 @@ _LOOPBACK: Final = IPv4Address("127.0.0.0")
 _ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _ETC: Final = "/etc"
 _SHADOW: Final = "shadow"
-_BLOCKS: Final = 1 << 14  # of 1,024 addresses each, in 127.0.0.0/8
+_BLOCKS: Final = (1 << 14) - 1  # of 1,024 addresses each, in 127.0.0.0/8
 _PROGRAMS: Final = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "bin")
 
 
@@ -50,7 +50,8 @@ class _Addresses:
     def __init__(self) -> None:
         self._claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         start = os.getpid()
-        for block in (number % _BLOCKS for number in range(start, start + _BLOCKS)):
+        # Not the first one, in which localhost is.
+        for block in (1 + number % _BLOCKS for number in range(start, start + _BLOCKS)):
             with contextlib.suppress(OSError):  # another node's
                 self._claim.bind(f"\0mpiop-addresses-{block}")
                 self._next = (block << 10) + 1

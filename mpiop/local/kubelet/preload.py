@@ -20,14 +20,25 @@ def library(spare: Path) -> Path | None:
     Args:
         spare: a folder to build it in where there is no cache.
     """
-    digest = hashlib.sha256(SOURCE.read_bytes() + os.uname().machine.encode())
-    name = f"pod-{digest.hexdigest()[:16]}.so"
     for folder in (_cache(), spare):
         with contextlib.suppress(OSError):  # a home that is not there, or not ours
             folder.mkdir(parents=True, exist_ok=True)
-            place = folder / name
+            place = folder / _name()
             return place if place.exists() else _build(place)
     return None
+
+
+def possible() -> bool:
+    """Tell whether the library is at hand, or can be built."""
+    with contextlib.suppress(OSError):
+        if (_cache() / _name()).exists():
+            return True
+    return bool(_compilers())
+
+
+def _name() -> str:
+    digest = hashlib.sha256(SOURCE.read_bytes() + os.uname().machine.encode())
+    return f"pod-{digest.hexdigest()[:16]}.so"
 
 
 def _build(place: Path) -> Path | None:
