@@ -41,6 +41,7 @@ docs: setup ## regenerate what is generated in docs/
 	$(BIN)/python -m mpiop.states.diagram docs/states.md
 	$(BIN)/python -m mpiop.cli.flags docs/operations.md
 	$(BIN)/python -m tests.compatibility docs/compatibility.md
+	$(BIN)/python -m tests.deploy docs/install.md
 
 controlplane: setup ## build Kubernetes for the tests, once; K8S=1.33 an old one
 	@$(BIN)/python -m tests.support.assets
@@ -56,6 +57,7 @@ check: lint types imports ## everything CI runs; ends in pytest's summary
 	$(BIN)/python -m mpiop.states.diagram --check docs/states.md
 	$(BIN)/python -m mpiop.cli.flags --check docs/operations.md
 	$(BIN)/python -m tests.compatibility docs/compatibility.md --check
+	$(BIN)/python -m tests.deploy docs/install.md --check
 	@$(BIN)/python -m tests.support.assets --if-possible
 	$(BIN)/python -m pytest --cov --cov-report=term --durations=10
 

@@ -15,7 +15,7 @@ from mpiop.local.client import PODS, Json
 from mpiop.reconcile.plan import plan
 from tests.support.harness import Harness
 
-CRD = Path("deploy/crd.yaml")
+CRD = Path("deploy/crd/mpijobs.yaml")
 SAMPLE = Path("deploy/samples/openmpi-helloworld-ssh.yaml")
 SETTLED_WORKERS = 128
 LIVES = (2, 16, 128, 1_000)

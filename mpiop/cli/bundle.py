@@ -16,5 +16,5 @@ def deploy() -> Path:
 
 def definitions() -> list[dict[str, Any]]:
     """Read the CustomResourceDefinition, as data for an API server."""
-    source = (deploy() / "crd.yaml").read_text("utf-8")
+    source = (deploy() / "crd" / "mpijobs.yaml").read_text("utf-8")
     return list(yaml.safe_load_all(source))

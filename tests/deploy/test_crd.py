@@ -13,7 +13,7 @@ from mpiop.reconcile.mpijob import MPIJob
 from mpiop.reconcile.parse import parse
 
 ROOT = Path(__file__).parents[2]
-CRD_FILE = ROOT / "deploy" / "crd.yaml"
+CRD_FILE = ROOT / "deploy" / "crd" / "mpijobs.yaml"
 CRD: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text())
 SAMPLES = sorted((ROOT / "deploy" / "samples").glob("*.yaml"))
 VERSIONS = ("v1", "v2beta1")

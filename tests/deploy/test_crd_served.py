@@ -15,7 +15,7 @@ from tests.local.apiserver_world import Reply, World
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SAMPLES = sorted((DEPLOY / "samples").glob("*.yaml"))
-CRD = yaml.safe_load((DEPLOY / "crd.yaml").read_text(encoding="utf-8"))
+CRD = yaml.safe_load((DEPLOY / "crd" / "mpijobs.yaml").read_text(encoding="utf-8"))
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 VERSIONS = ("v1", "v2beta1")
 REPLICAS = "spec.mpiReplicaSpecs"

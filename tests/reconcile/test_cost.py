@@ -14,7 +14,7 @@ from tests.support.harness import Harness
 from tests.support.transport import by_verb
 
 SAMPLES = Path("deploy/samples")
-CRD = yaml.safe_load(Path("deploy/crd.yaml").read_text(encoding="utf-8"))
+CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
 PHASES = ["Created", "WorkersReady", "LauncherRunning", "Cleaned"]
 
 

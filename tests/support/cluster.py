@@ -33,7 +33,7 @@ CLUSTER_ROLES: Final = Resource(RBAC, "clusterroles")
 CLUSTER_ROLE_BINDINGS: Final = Resource(RBAC, "clusterrolebindings")
 REVIEWS: Final = Resource("authorization.k8s.io/v1", "subjectaccessreviews")
 MPIJOBS: Final = Resource("kubeflow.org/v2beta1", "mpijobs")
-CRD_FILE: Final = Path(__file__).parents[2] / "deploy" / "crd.yaml"
+CRD_FILE: Final = Path(__file__).parents[2] / "deploy" / "crd" / "mpijobs.yaml"
 Rules = Sequence[Mapping[str, Sequence[str]]]
 Found = TypeVar("Found")
 
