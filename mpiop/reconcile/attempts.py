@@ -20,9 +20,11 @@ from mpiop.reconcile.views import JobView, PodView
 TAIL_LINES: Final = 40
 SHOWN_LINES: Final = 5
 SHOWN_HOSTS: Final = 3
-# How long a worker's end may take to reach us after the launcher's: where a remote
-# start ended badly, an exit code of 0 is not believed before.
-SETTLE_SECONDS: Final = 10.0
+# How long a worker's end may take to reach us after the launcher's, though it came
+# first: each Pod is told of by a kubelet of its own, in its own time. An exit code of
+# 0 is not believed before; where a remote start ended badly, much later.
+SETTLE_SECONDS: Final = 1.5
+DOUBT_SECONDS: Final = 10.0
 
 
 @attrs.frozen
@@ -149,9 +151,8 @@ def hosts(found: tuple[str, ...]) -> str:
 
 
 def _completed(facts: Facts) -> Outcome:
-    job, pod = facts.launcher_job, facts.launcher
-    finished = pod.ended.finished if pod and pod.ended else job.ended if job else None
-    fate, why = worker_loss.fate(facts, finished)
+    pod = facts.launcher
+    fate, why = worker_loss.fate(facts, _finished(facts))
     if fate == "lost":
         message = f"the launcher exited with code 0, but {why}"
         return Outcome("failed", "WorkerLost", message, free=_disrupted(facts))
@@ -161,18 +162,23 @@ def _completed(facts: Facts) -> Outcome:
     if pod is None:
         message = "the launcher's Pod is gone, and with it what it recorded"
         return Outcome("succeeded", "LauncherSucceeded", message, verified="Unknown")
-    return _believed(facts, pod, finished)
+    return OPEN if settles_in(facts) else _believed(facts, pod)
 
 
-def _believed(facts: Facts, pod: PodView, finished: datetime | None) -> Outcome:
+def _finished(facts: Facts) -> datetime | None:
+    """When the launcher's process ended; failing that, its Job."""
+    job, pod = facts.launcher_job, facts.launcher
+    found = pod.ended.finished if pod and pod.ended else None
+    return found or (job.ended if job else None)
+
+
+def _believed(facts: Facts, pod: PodView) -> Outcome:
     """Decide how far an exit code of 0 with workers that look alive is believed."""
     if pod.inherited:
         message = "another operator started the launcher: what had a part is not known"
         return Outcome("succeeded", "LauncherSucceeded", message, verified="Unknown")
     started, bad = remote_starts(pod)
     if bad and not facts.job.elastic:
-        if facts.since(finished) < SETTLE_SECONDS:
-            return OPEN
         message = f"remote starts that ended badly: {hosts(bad)}"
         return Outcome("succeeded", "LauncherSucceeded", message, verified="Unknown")
     if facts.job.worker_replicas and not started:
@@ -183,12 +189,17 @@ def _believed(facts: Facts, pod: PodView, finished: datetime | None) -> Outcome:
 
 
 def settles_in(facts: Facts) -> float | None:
-    """Seconds until a success that is in doubt is judged; None where none is."""
+    """Seconds until an exit code of 0 is judged; None where there is none to judge."""
     job, pod = facts.launcher_job, facts.launcher
     if facts.finished or job is None or job.terminal != "Complete":
         return None
-    finished = pod.ended.finished if pod and pod.ended else None
-    return max(0.0, SETTLE_SECONDS - facts.since(finished))
+    finished = _finished(facts)
+    lonely = facts.job.elastic or not facts.job.worker_replicas
+    if pod is None or finished is None or lonely:
+        return 0.0
+    _, bad = remote_starts(pod)
+    wait = DOUBT_SECONDS if bad else SETTLE_SECONDS
+    return max(0.0, wait - facts.since(finished))
 
 
 def _disrupted(facts: Facts) -> bool:

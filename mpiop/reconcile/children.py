@@ -163,9 +163,11 @@ def _workers(facts: Facts) -> Iterator[Action]:
 
 
 def _holding(facts: Facts) -> bool:
-    lost = facts.recorded.missing is not None
+    """Whether the attempt is to be judged before its workers may change."""
     job = facts.launcher_job
-    return lost and not (job is not None and job.terminal)
+    if job is not None and job.terminal:
+        return job.terminal == "Complete"
+    return facts.recorded.missing is not None
 
 
 def _stuck_on_mount(facts: Facts) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import attrs
 
-from mpiop.reconcile.attempts import Outcome
+from mpiop.reconcile.attempts import Outcome, settles_in
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.policies import deadline, retry, worker_loss
 from mpiop.reconcile.recorded import Identity, Missing, Recorded, Ruling
@@ -95,7 +95,7 @@ def _ruling(facts: Facts, outcome: Outcome) -> Ruling | None:
             message=outcome.message,
             verified=outcome.verified,
         )
-    if deadline.remaining(facts) == 0.0:
+    if deadline.remaining(facts) == 0.0 and not settles_in(facts):
         limit = facts.job.run_policy.active_deadline_seconds
         message = f"the job was active longer than activeDeadlineSeconds ({limit} s)"
         return Ruling(succeeded=False, reason="DeadlineExceeded", message=message)

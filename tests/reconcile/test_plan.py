@@ -179,6 +179,44 @@ def test_exit_code_0_after_a_workers_end_is_a_failed_attempt(when: float) -> Non
     assert deleted(actions) == [f"{NAME}-worker-1"]
 
 
+def test_exit_code_0_is_believed_once_workers_ends_would_have_come() -> None:
+    """The launcher's end may be told before that of the worker which caused it."""
+    job = running(backoffLimit=1)
+    pod = ended(launcher_pod(), terminated(0, 0, message="+0\n+1"), "Succeeded")
+    done = (launcher_job(0, "Complete"), pod)
+    early = snapshot(job, *base(), *WORKERS, *done)
+
+    assert plan(early, NOW).requeue_after == 1.5
+    assert "result" not in status_of(step(early))
+    dead = ended(worker(1), terminated(137, -1), "Failed")
+    told = step(snapshot(job, *base(), worker(0), dead, *done), 0.5)
+    assert status_of(told)["recorded"]["attempt"] == 1
+    assert status_of(step(early, 1.5))["result"] == "Succeeded"
+
+
+def test_a_worker_that_ends_after_exit_code_0_is_not_replaced() -> None:
+    """Until it is judged nothing is made and nothing removed."""
+    job = running()
+    pod = ended(launcher_pod(), terminated(0, -1, message="+0\n+1"), "Succeeded")
+    dead = ended(worker(1), terminated(0, 0), "Succeeded")
+    seen = snapshot(job, *base(), worker(0), dead, launcher_job(0, "Complete"), pod)
+
+    actions = step(seen)
+
+    assert deleted(actions) == created(actions) == []
+    assert status_of(step(seen, 1))["result"] == "Succeeded"
+
+
+def test_a_deadline_does_not_overtake_an_exit_code_of_0() -> None:
+    """What ended in time is not failed while its end is judged."""
+    job = running(activeDeadlineSeconds=30)
+    pod = ended(launcher_pod(), terminated(0, 29, message="+0\n+1"), "Succeeded")
+    seen = snapshot(job, *base(), *WORKERS, launcher_job(0, "Complete"), pod)
+
+    assert "result" not in status_of(step(seen, 30))
+    assert status_of(step(seen, 31))["result"] == "Succeeded"
+
+
 def test_a_worker_that_ended_after_the_launcher_took_nothing_away() -> None:
     """A later end leaves the success alone."""
     job = running()
