@@ -1,13 +1,24 @@
 """Turns what an API server refuses about a child into a finding for the next plan."""
 
+import re
 from collections.abc import Callable
+from typing import Final
 
-from mpiop.k8s.errors import Forbidden, Invalid, NotFound
+from mpiop.k8s.errors import Forbidden, Invalid, NotFound, ServerError
 from mpiop.k8s.ownership import Owner, explain
 from mpiop.k8s.subject import Subject
 from mpiop.reconcile.actions import Ref
 from mpiop.reconcile.reading import text
 from mpiop.reconcile.snapshot import Finding, FindingKind
+
+# A webhook denies with whatever code it likes (400 where it names none), an admission
+# policy with 422, and one that cannot be reached is a 500: only the words are the same.
+# What admission says may change without the spec, so it is tried again.
+_ADMISSION: Final = re.compile(
+    r"admission webhook .* denied the request"
+    r"|ValidatingAdmissionPolicy .* denied request"
+    r"|failed calling webhook"
+)
 
 
 def judged(
@@ -16,8 +27,12 @@ def judged(
     """Turn a refusal of a child into a finding; a namespace that goes is no failure."""
     try:
         return call()
-    except Invalid as error:
+    except (Invalid, ServerError) as error:
         if ref.kind == "MPIJob":
+            raise
+        if _ADMISSION.search(error.message):
+            return finding(job, FindingKind.DENIED, ref, error.message)
+        if isinstance(error, ServerError):
             raise
         return finding(job, FindingKind.REJECTED, ref, error.message)
     except Forbidden as error:

@@ -79,6 +79,7 @@ class LocalTransport:
     counts: Counter[tuple[str, str]] = attrs.field(factory=Counter)
     calls: list[Call] = attrs.field(factory=list)
     silences: list[float] = attrs.field(factory=list)
+    streams: list[LocalStream] = attrs.field(factory=list)
 
     def request(self, call: Call) -> Reply:
         self.calls.append(call)
@@ -110,8 +111,15 @@ class LocalTransport:
             return instead
         answer = self.handle(self._request(call))
         if isinstance(answer, Watch):
-            return LocalStream(answer, call.path, self.faults)
+            self.streams.append(LocalStream(answer, call.path, self.faults))
+            return self.streams[-1]
         return self._reply(answer)
+
+    def cut(self) -> None:
+        """End every watch, as a server does that goes down."""
+        for stream in self.streams:
+            stream.close()
+        self.streams.clear()
 
     def close(self) -> None:
         """Nothing is kept open."""
