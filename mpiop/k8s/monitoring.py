@@ -17,7 +17,7 @@ from mpiop.k8s.settings import SettingsError
 
 CLIENT_SECONDS: Final = 5.0  # for which a client may be silent
 CLIENTS: Final = 16  # served side by side; more are hung up on
-_TEXT: Final = [("Content-Type", "text/plain; charset=utf-8")]
+_TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 log = logging.getLogger(__name__)
 Application = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
@@ -34,16 +34,16 @@ def application(registry: CollectorRegistry, probes: Probes) -> Application:
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if environ["REQUEST_METHOD"] != "GET":
-            start("405 Method Not Allowed", [*_TEXT, ("Allow", "GET")])
+            start("405 Method Not Allowed", [_TEXT, ("Allow", "GET")])
             return [b"only GET\n"]
         if path == "/metrics":
             found: Iterable[bytes] = metrics(environ, start)
             return found
         if path not in asked:
-            start("404 Not Found", _TEXT)
+            start("404 Not Found", [_TEXT])
             return [b"/metrics, /healthz and /readyz are here\n"]
         said = asked[path]()
-        start("200 OK" if said.ok else "503 Service Unavailable", _TEXT)
+        start("200 OK" if said.ok else "503 Service Unavailable", [_TEXT])
         return [said.text.encode()]
 
     return answer

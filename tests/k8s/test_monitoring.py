@@ -128,7 +128,8 @@ def test_each_port_answers_all_paths(served: tuple[Parts, Monitoring]) -> None:
     assert len(set(server.ports)) == 2
     for port in server.ports:
         assert ask(port, "/healthz") == (200, "ok\n")
-        assert ask(port, "/readyz?verbose")[0] == 503
+        assert ask(port, "/readyz?verbose") == (503, parts.probes.readiness().text)
+        assert ask(port, "/healthz") == (200, "ok\n")
         status, text = ask(port, "/metrics")
         names = {family.name for family in text_string_to_metric_families(text)}
         assert status == 200
