@@ -46,7 +46,7 @@ class World:
                 Cluster(Options(isolation="namespaces"))
             )
             cluster.apply(bundle.definitions())
-            settings = Settings(kubeconfig=str(cluster.kubeconfig))
+            settings = Settings(kubeconfig=str(cluster.kubeconfig), leader_elect=False)
             self.kubeconfig = cluster.kubeconfig
             self._ending.enter_context(Background(connect(settings)))
             self._transport = HttpTransport(
