@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mpiop.reconcile.facts import Facts
-from mpiop.reconcile.policies import retry, startup
+from mpiop.reconcile.policies import retry, startup, suspension
 from mpiop.reconcile.recorded import Condition, Recorded, Ruling, Truth
 from mpiop.reconcile.snapshot import FindingKind
 from mpiop.states import VERDICTS, Phase
@@ -16,7 +16,7 @@ from mpiop.states import VERDICTS, Phase
 CREATED: Final = "Created"
 RUNNING: Final = "Running"
 RESTARTING: Final = retry.RESTARTING
-SUSPENDED: Final = "Suspended"
+SUSPENDED: Final = suspension.SUSPENDED
 SUCCEEDED: Final = "Succeeded"
 FAILED: Final = "Failed"
 WORKERS_READY: Final = startup.WORKERS_READY

@@ -58,7 +58,7 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
         return Plan()
     before = recorded.read(manifest)
     job, refused = _job(snapshot, before)
-    facts = sort_out(snapshot, job, before, now)
+    facts = suspension.carried_through(sort_out(snapshot, job, before, now))
     looks = _looks(facts)
     missing = tuple(look for look in looks if look not in snapshot.answers)
     if missing:

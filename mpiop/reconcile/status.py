@@ -65,14 +65,14 @@ def result(facts: Facts) -> str:
 def replica_statuses(facts: Facts, *, ended: bool) -> Json:
     """Count Pods as upstream does: active means Running and not on its way out."""
     live = [pod for pod in facts.workers.values() if not ended]
-    launchers = [p for p in facts.launchers if p.phase == "Running" and not ended]
+    launchers = [pod for pod in facts.launchers if pod.deleted is None and not ended]
     bare = [pod.phase for pod in facts.launchers if pod.owner == facts.job.uid]
     ends = [*(job.terminal for job in facts.jobs.values()), *bare]
     succeeded = any(end in {"Complete", "Succeeded"} for end in ends)
     failed = ends.count("Failed")
     return {
         "Launcher": {
-            "active": len(launchers),
+            "active": sum(1 for pod in launchers if pod.phase == "Running"),
             "succeeded": int(succeeded),
             "failed": failed,
         },

@@ -6,11 +6,26 @@ scheduling directives into the same Job.
 
 from typing import Final
 
+import attrs
+
 from mpiop.reconcile.actions import Action
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.policies import clean_up
 
 GRACE_SECONDS: Final = 30.0
+SUSPENDED: Final = "Suspended"
+
+
+def carried_through(facts: Facts) -> Facts:
+    """Take a job for suspended as long as workers are left from before it was.
+
+    They are where the directives of that time put them; a queue that resumes the job
+    may have given their nodes to others.
+    """
+    if not facts.workers or facts.recorded.since(SUSPENDED) is None:
+        return facts
+    policy = attrs.evolve(facts.job.run_policy, suspend=True)
+    return attrs.evolve(facts, job=attrs.evolve(facts.job, run_policy=policy))
 
 
 def actions(facts: Facts) -> tuple[Action, ...]:
