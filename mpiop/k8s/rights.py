@@ -35,11 +35,15 @@ KUBECTL_EXEC: Final = "KubectlExec"
 LOGS: Final = "logs"
 EVENTS_OF: Final = "events"
 GANG: Final = "gang scheduling"
+OWNERS: Final = "owner references"
+RESUME: Final = "resume"
 WITHOUT: Final = {
     KUBECTL_EXEC: "jobs with remoteShell KubectlExec, v1's default, cannot start",
     LOGS: "a failed launcher's last lines may be missing in the status",
     EVENTS_OF: "why a Pod does not come may be missing in the status",
     GANG: "jobs wait for a PodGroup that is not made",
+    OWNERS: "where OwnerReferencesPermissionEnforcement is on, no child is made",
+    RESUME: "a job that was suspended while it ran may not be resumed",
 }
 
 log = logging.getLogger(__name__)
@@ -83,8 +87,10 @@ def _everywhere(settings: Settings) -> Iterator[Right]:
     for verb in ("list", "watch", "get", "delete"):
         yield _right(verb, "MPIJob")
     yield _right("patch", "MPIJob", "/status")
+    yield _right("update", "MPIJob", "/finalizers", OWNERS)
     for kind in _OURS:
         yield from (_right(verb, kind) for verb in _CHILD)
+    yield _right("patch", "Job", "/status", RESUME)
     yield _right("delete", "Pod")
     yield _right("create", "Secret")
     yield Right("create", EVENTS.plural)

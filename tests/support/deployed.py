@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
 import yaml
+
+from mpiop.k8s.rights import Right
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
@@ -19,21 +20,6 @@ KUBECTL: Final = Path(sys.executable).parent / "kubectl"
 _ROLES: Final = frozenset({"Role", "ClusterRole"})
 
 Obj = dict[str, Any]
-
-
-@attrs.frozen(order=True)
-class Right:
-    """One thing that somebody may do.
-
-    Attributes:
-        resource: in the plural; with its subresource, such as `pods/log`.
-        name: the only object that it is about, "" for any.
-    """
-
-    verb: str
-    group: str
-    resource: str
-    name: str = ""
 
 
 @functools.cache
@@ -115,7 +101,7 @@ def allowed(rule: Mapping[str, Sequence[str]]) -> Iterator[Right]:
         for resource in rule["resources"]:
             for verb in rule["verbs"]:
                 for name in rule.get("resourceNames") or ("",):
-                    yield Right(verb, group, resource, name)
+                    yield Right(verb, resource, group, name=name)
 
 
 def scoped(objs: Iterable[Obj]) -> Iterator[Obj]:
