@@ -131,11 +131,11 @@ class Drive:
     def _close(
         self, threads: Sequence[threading.Thread], leading: Sequence[threading.Thread]
     ) -> None:
+        end = self.clock.monotonic() + STOP_SECONDS
         self.queue.close()
-        back = self.fence.shut(STOP_SECONDS)
         for reflector in self.reflectors:
             reflector.close()
-        end = self.clock.monotonic() + STOP_SECONDS
+        back = self.fence.shut(STOP_SECONDS)
         for thread in [*leading, *threads]:
             thread.join(max(0.0, end - self.clock.monotonic()))
         if self.elector is not None and not any(one.is_alive() for one in leading):

@@ -233,6 +233,18 @@ def test_a_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert it.store.has_listed("Pod")
 
 
+def test_a_busy_server_is_given_the_time_that_it_asks_for() -> None:
+    """Retry-After counts, for lists as for everything else."""
+    it = world([status_reply(429, "TooManyRequests", retry_after=20)])
+    it.steps(1)
+    asked = len(it.transport.calls)
+    it.go_on(19)
+    assert len(it.transport.calls) == asked
+    it.transport.answers = [listing()]
+    it.go_on(30)
+    assert it.store.has_listed("Pod")
+
+
 def test_an_optional_kind_may_be_refused() -> None:
     """Without the component that grants it, a kind counts as empty, asked seldom."""
     it = world([status_reply(403, "Forbidden")], kind="Role")

@@ -25,6 +25,7 @@ from tests.support.served import Served, served
 DEADLINE = 30.0
 JOBS = "/apis/kubeflow.org/v2beta1/namespaces/default/mpijobs"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 PODS = "/api/v1/namespaces/default/pods"
 
 
@@ -51,14 +52,17 @@ def until(reached: Callable[[], bool]) -> None:
 
 
 def operator(
-    transport: HttpTransport, plan: Callable[[Snapshot, datetime], Plan] = toy.plan
+    transport: HttpTransport,
+    plan: Callable[[Snapshot, datetime], Plan] = toy.plan,
+    identity: str = "",
 ) -> Operator:
     return Operator(
-        Settings(),
+        Settings(lock_namespace="default"),
         transport,
         clock=Clock.system(),
         plan=plan,
         make_keys=lambda: {"k": "a2V5"},
+        identity=identity,
     )
 
 
@@ -167,6 +171,46 @@ def test_a_refused_start_is_an_error(transport: HttpTransport) -> None:
     until(lambda: running.error is not None)
     running.end()
     assert isinstance(running.error, Forbidden)
+
+
+def test_a_write_that_does_not_come_back_keeps_neither_process_nor_lease(
+    transport: HttpTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends all the same; the lease then runs out, for the write may yet arrive."""
+    arrived, answer = threading.Event(), threading.Event()
+
+    class Hanging(HttpTransport):
+        def __init__(self) -> None:
+            """Stay without a server."""
+
+        def request(self, call: Call) -> Reply:
+            if call.method == "POST" and call.path == PODS:
+                arrived.set()
+                assert answer.wait(DEADLINE)
+            return transport.request(call)
+
+        def watch(self, call: Call, silence: float) -> Stream | Reply:
+            return transport.watch(call, silence)
+
+        def close(self) -> None:
+            """Nothing is kept open."""
+
+    lease = {"metadata": {"name": "mpi-operator"}}
+    transport.request(Call("POST", LEASES, body=orjson.dumps(lease)))
+    found = operator(Hanging(), identity="one")
+    running = Running(found)
+    create(transport, "pi")
+    try:
+        assert arrived.wait(DEADLINE)
+        running.end()
+        held = orjson.loads(
+            transport.request(Call("GET", f"{LEASES}/mpi-operator")).body
+        )
+        assert held["spec"]["holderIdentity"] == "one"
+        assert "a write has not come back: the lease is not released" in caplog.messages
+    finally:
+        answer.set()
+    assert running.error is None
 
 
 def test_settings_lead_to_a_server(server: Served) -> None:

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mpiop.k8s import workqueue
 from mpiop.k8s.clock import Clock
+from mpiop.k8s.limits import TokenBucket
 from mpiop.k8s.workqueue import WorkQueue
 from tests.support.timing import FakeTime
 
@@ -198,3 +199,59 @@ def test_threads_share_the_work_and_end_on_close() -> None:
         assert not thread.is_alive()
     assert sorted(taken) == list(range(51))
     assert queue.get(wait=None) is None
+
+
+def test_a_held_queue_gives_nothing_out_and_loses_nothing() -> None:
+    """What is added meanwhile is given out once it goes on, each once."""
+    time = FakeTime()
+    queue: WorkQueue[str] = WorkQueue(time.clock)
+    queue.hold()
+    for key in ("a", "b", "a"):
+        queue.add(key)
+    queue.add_after("c", 5)
+    time.seconds += 10
+    assert queue.get() is None
+    assert len(queue) == 3
+    queue.go()
+    assert [queue.get() for _ in range(4)] == ["a", "b", "c", None]
+
+
+def test_a_held_queue_wakes_who_waits_when_it_goes_on() -> None:
+    """A worker that waits for a key need not be told twice."""
+    queue: WorkQueue[str] = WorkQueue(Clock.system())
+    queue.hold()
+    queue.add("a")
+    found: list[str | None] = []
+    thread = threading.Thread(target=lambda: found.append(queue.get(wait=30)))
+    thread.start()
+    queue.go()
+    thread.join(30)
+    assert found == ["a"]
+
+
+def test_the_age_is_that_of_the_key_that_waits_longest() -> None:
+    """Counted from when it was due, not from when it was asked for."""
+    time = FakeTime()
+    queue: WorkQueue[str] = WorkQueue(time.clock)
+    assert queue.age == 0
+    queue.add_after("a", 3)
+    time.seconds += 5
+    queue.add("b")
+    time.seconds += 1
+    assert queue.age == 3
+    queue.get()
+    assert queue.age == 1
+
+
+def test_failures_together_keep_a_rate() -> None:
+    """Beside each key's own back-off; what is not a failure is not held up."""
+    time = FakeTime()
+    queue: WorkQueue[int] = WorkQueue(time.clock, TokenBucket(time.clock, 1.0, 2))
+    for key in range(5):
+        queue.add_rate_limited(key)
+    queue.add(9)
+    assert queue.get() == 9
+    time.seconds += workqueue.FIRST_SECONDS
+    assert [queue.get() for _ in range(3)] == [0, 1, None]
+    time.seconds += 2
+    assert [queue.get() for _ in range(3)] == [2, 3, None]
