@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,26 @@ def test_output_that_nobody_reads(tmp_path: Path) -> None:
         process.stdout.close()
         process.wait()
         assert process.returncode != 0
+
+
+@pytest.mark.needs("namespaces")
+def test_an_environment_below_a_pods_own_tmp(tmp_path: Path) -> None:
+    """Programs of a virtual environment below /tmp are found in Pods, too."""
+    venv.create(tmp_path / "venv", symlinks=True)
+    program = tmp_path / "venv" / "bin" / "kept"
+    program.write_text("#!/bin/sh\necho kept in sight\n", encoding="utf-8")
+    program.chmod(0o755)
+    ran = subprocess.run(
+        [str(program.with_name("python")), "-m", "mpiop", "run", "-"],
+        input=alone("kept"),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "kept in sight\n" in ran.stdout
 
 
 def kubectl(printed: str, *words: str) -> str:

@@ -106,7 +106,7 @@ def mpiop(
     *args: str,
     way: Way | None = None,
     stdin: str = "",
-    timeout: float = 60,
+    timeout: float = 90,
     environment: Mapping[str, str] | None = None,
 ) -> Ran:
     """Run `mpiop` to its end."""

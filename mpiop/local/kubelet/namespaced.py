@@ -206,11 +206,12 @@ class NamespacedInstance:
             file = self._scratch / name
             file.write_text(text, encoding="utf-8")
             own.append(Mount(file, f"/etc/{name}"))
-        wanted = sorted((*own, *launch.mounts), key=_depth)
+        # By depth: what is kept in sight may lie below a mount, the Pod's /tmp first.
+        wanted = sorted((*_kept(), *own, *launch.mounts), key=_depth)
         return RootPlan(
             scratch=self._scratch,
             image=launch.image,
-            mounts=(*_kept(), *wanted),
+            mounts=tuple(wanted),
             machine_mounts=sandbox.machine.mounts,
             shared_memory=sandbox.scratch / "shm",
             read_only=read_only,
