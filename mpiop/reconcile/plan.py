@@ -157,7 +157,7 @@ def _looks(facts: Facts) -> tuple[Look, ...]:
     silent = None if facts.job.run_policy.suspend else startup.silent(facts)
     if job is not None and startup.has_no_pod(facts):
         looks.append(LookEvents(Ref("Job", facts.job.namespace, job.name), job.uid))
-    elif silent is not None and not facts.launcher_started:
+    elif silent is not None:
         ref = Ref("Pod", facts.job.namespace, silent.name)
         looks.append(LookEvents(ref, silent.uid))
     return tuple(looks)

@@ -122,7 +122,7 @@ def _waiting(facts: Facts, events: str) -> tuple[str, str]:
         why = cause.message if cause else ""
         return "Restarting", startup.blocker(facts) or why
     late = facts.since(facts.recorded.start_time) >= startup.BLOCKED_SECONDS
-    found = startup.blocker(facts) or events if late else ""
+    found = startup.blocker(facts, events) or events if late else ""
     if not found and late and facts.workers_ready:
         found = _launcher_wait(facts)
     return ("Waiting", found) if found else ("", "")

@@ -540,6 +540,24 @@ def test_a_worker_that_waits_without_a_word_shows_its_events() -> None:
     assert "last line" in status_of(actions)["message"]
 
 
+def test_a_worker_that_runs_and_is_not_ready_is_named_with_its_probe() -> None:
+    """Where it says nothing itself, its Events do; never once the launcher runs."""
+    started = after(mpijob(), step(snapshot(mpijob(), *base())))
+    workers = (worker(0), worker(1, ready=False))
+    waits = launcher_pod(started=False)
+    seen = snapshot(started, *base(), *workers, launcher_job(), waits)
+
+    told = status_of(step(seen, 20))
+
+    assert told["reason"] == "Waiting"
+    assert told["message"] == (
+        f"1 of 2 workers not ready: {NAME}-worker-1 on node node-a runs, but is not"
+        " ready (first line\nlast line)"
+    )
+    under_way = snapshot(running(), *base(), *workers, launcher_job(), launcher_pod())
+    assert plan(under_way, NOW).looks == ()
+
+
 @pytest.mark.compat("edits.replicas")
 def test_scaling_down_under_a_running_launcher_costs_no_attempt() -> None:
     """The identity shrinks first, in the same plan the surplus worker goes."""

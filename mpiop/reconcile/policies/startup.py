@@ -6,7 +6,7 @@ it can succeed (design 6); here is decided when its Job is made or resumed.
 
 from typing import Final
 
-from mpiop.reconcile.causes import trouble
+from mpiop.reconcile.causes import trouble, whereabouts
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import LauncherCreationPolicy
 from mpiop.reconcile.policies import gang, retry
@@ -63,10 +63,15 @@ def has_no_pod(facts: Facts) -> bool:
 
 
 def silent(facts: Facts) -> PodView | None:
-    """Find a worker that has a node, does not start and says no reason (a mount)."""
+    """Find a worker that has a node, is not ready and says no reason.
+
+    Its Events may: a volume that is not mounted, a probe that fails.
+    """
+    if facts.launcher_started:
+        return None
     for index in range(facts.job.worker_replicas):
         pod = facts.workers.get(index)
-        if pod is None or pod.started or pod.terminal or not pod.node:
+        if pod is None or pod.ready or pod.terminal or not pod.node:
             continue
         if not trouble(pod) and facts.since(pod.created) >= BLOCKED_SECONDS:
             return pod
@@ -93,8 +98,13 @@ def lost_node(facts: Facts) -> str:
     return ""
 
 
-def blocker(facts: Facts) -> str:
-    """Name the first thing that keeps the job waiting; "" if none shows."""
+def blocker(facts: Facts, events: str = "") -> str:
+    """Name the first thing that keeps the job waiting; "" if none shows.
+
+    Args:
+        facts: what is seen.
+        events: what the Events of a silent worker say.
+    """
     pod = facts.launcher
     if found := gang.blocker(facts):
         return found
@@ -103,6 +113,9 @@ def blocker(facts: Facts) -> str:
         if worker is None or worker.ready:
             continue
         found = trouble(worker)
+        if not found and worker.started and worker is silent(facts):
+            said = f" ({events})" if events else ""
+            found = f"{whereabouts(worker)} runs, but is not ready{said}"
         missing = facts.job.worker_replicas - facts.ready
         if found:
             return (
