@@ -32,6 +32,7 @@ def run(*args: str, **env: str) -> str:
     return result.output if result.exit_code else ""
 
 
+@pytest.mark.compat("operator.flags")
 @pytest.mark.parametrize(
     "args",
     [
@@ -51,6 +52,7 @@ def test_every_spelling_means_the_same(
     assert read[0].namespaces == ("a",)
 
 
+@pytest.mark.compat("operator.flags")
 def test_the_flags_of_an_installed_mpi_operator_are_understood(
     read: list[Settings],
 ) -> None:
@@ -98,6 +100,7 @@ def test_the_flags_of_an_installed_mpi_operator_are_understood(
     assert not found.install.launcher_runs_workloads
 
 
+@pytest.mark.compat("operator.flags")
 @pytest.mark.parametrize(
     ("args", "said"),
     [

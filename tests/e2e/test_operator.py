@@ -135,6 +135,7 @@ def mpijob() -> dict[str, Any]:
     }
 
 
+@pytest.mark.defect("D31")
 def test_two_replicas_hand_over_and_end_in_order(world: World) -> None:
     """SIGTERM: the lease is given back, the exit code is 0, the other goes on."""
     with replica(world) as first:

@@ -212,3 +212,13 @@ def test_master_alone_is_enough(tmp_path: Path) -> None:
         assert load(Settings(master="http://127.0.0.1:1"), {}).host.endswith(":1")
         with pytest.raises(SettingsError, match="kubeconfig"):
             load(Settings(), {})
+
+
+@pytest.mark.compat("operator.kubeconfig")
+def test_the_flag_wins_over_the_variable(server: Served) -> None:
+    """As kubectl has it."""
+    told = Settings(kubeconfig=server.kubeconfig)
+    host = load(told, {"KUBECONFIG": "/nowhere"}).host
+    assert host == load(told, {}).host
+    with pytest.raises(SettingsError):
+        load(Settings(), {"KUBECONFIG": "/nowhere"})

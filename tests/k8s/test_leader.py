@@ -61,6 +61,7 @@ def test_a_leader_that_vanishes_is_followed_within_the_lease() -> None:
         assert world.spec()["leaseTransitions"] == 2
 
 
+@pytest.mark.compat("operator.lease")
 def test_a_released_lease_is_taken_at_the_next_look() -> None:
     """A leader that ends in order costs one retry period."""
     world, leader = led()
@@ -133,6 +134,7 @@ def test_a_lease_that_is_not_there_counts_as_held() -> None:
     assert world.until(lambda: bool(world.leaders())) == pytest.approx(15.0, abs=0.1)
 
 
+@pytest.mark.compat("operator.lease")
 def test_a_foreign_holder_is_respected_for_as_long_as_it_asks() -> None:
     """Such as mpi-operator, whose Lease has the same name."""
     world = Replicas(2)

@@ -47,6 +47,7 @@ def test_a_rate_of_0_is_none() -> None:
     assert {bucket.take() for _ in range(100)} == {0.0}
 
 
+@pytest.mark.compat("operator.limits")
 def test_calls_and_watches_wait_their_turn() -> None:
     """The first ones at once, the others as the tokens come back."""
     time = FakeTime()

@@ -122,6 +122,7 @@ def ask(port: int, path: str, method: str = "GET") -> tuple[int, str]:
         connection.close()
 
 
+@pytest.mark.compat("operator.health")
 def test_each_port_answers_all_paths(served: tuple[Parts, Monitoring]) -> None:
     """200 or 503 for probes; metrics as Prometheus reads them; else a hint."""
     parts, server = served
@@ -186,6 +187,7 @@ def job(name: str, phase: str, attempt: int = 0) -> dict[str, object]:
     return {"metadata": meta, "status": status}
 
 
+@pytest.mark.defect("D36")
 def test_jobs_are_counted_by_phase_while_leading() -> None:
     """Each phase always has its series; a job's launcher is named until it ends."""
     store, metrics, leading = Store(), Metrics(), [True]
@@ -225,6 +227,7 @@ def test_no_label_is_unbounded() -> None:
     assert found["mpi_operator_jobs_created_total", ()] == limits.NAMESPACES + 50
 
 
+@pytest.mark.compat("operator.metrics")
 def test_upstreams_names_are_kept() -> None:
     """Dashboards of mpi-operator and of the Training Operator go on to work."""
     metrics = Metrics()

@@ -36,6 +36,7 @@ def phases(world: Harness) -> dict[str, str]:
     }
 
 
+@pytest.mark.compat("operator.namespace")
 def test_only_the_named_namespaces_are_looked_after() -> None:
     """Nothing is asked of any other, nor of the cluster as a whole."""
     world = harness("a,b")

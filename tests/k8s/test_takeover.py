@@ -100,6 +100,7 @@ def test_a_leader_that_freezes_at_any_read_writes_no_more() -> None:
     assert paused >= 2
 
 
+@pytest.mark.compat("operator.lease")
 def test_an_api_server_that_is_away_is_waited_for_with_warm_caches() -> None:
     """Nobody writes without a lease; the job goes on when the server is back."""
     world = Pair(toy.plan)

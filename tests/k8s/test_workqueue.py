@@ -243,6 +243,7 @@ def test_the_age_is_that_of_the_key_that_waits_longest() -> None:
     assert queue.age == 1
 
 
+@pytest.mark.compat("operator.limits")
 def test_failures_together_keep_a_rate() -> None:
     """Beside each key's own back-off; what is not a failure is not held up."""
     time = FakeTime()
