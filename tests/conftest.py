@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let `-m kubernetes` choose what needs an API server, for `make e2e`."""
     for item in items:
         needed = {name for one in item.iter_markers("needs") for name in one.args}
-        if needed & {"kubernetes", "control-plane"}:
+        if needed & {"kubernetes", "control-plane", "gangs"}:
             item.add_marker(pytest.mark.kubernetes)
 
 

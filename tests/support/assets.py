@@ -20,6 +20,7 @@ from typing import Final
 
 SOURCES: Final = Path(__file__).parents[1] / "controlplane"
 DEFAULT: Final = "1.37"
+NATIVE_GANGS: Final = 37  # the minor version whose PodGroup we speak
 VERSIONS: Final[Mapping[str, tuple[str, str]]] = {
     # minor: its module file, and build tags; node.go is written for the newest alone
     "1.33": ("k8s-1.33.mod", ""),

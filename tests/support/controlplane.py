@@ -22,12 +22,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mpiop.local.apiserver.pki import Pki, kubeconfig
-from tests.support.assets import minor_version, wanted
+from tests.support.assets import NATIVE_GANGS, minor_version, wanted
 from tests.support.audit import POLICY, AuditLog
 from tests.support.cluster import Cluster
 
 PATIENCE: Final = 120.0  # seconds; it takes three on a quiet machine
-NATIVE_GANGS: Final = 37  # the minor version whose PodGroup we speak
 _USERS: Final = ("system:kube-controller-manager", "system:kube-scheduler")
 # A node's life and addresses are the business of whoever plays it.
 _NOT_RUN: Final = "*,-node-lifecycle-controller,-node-ipam-controller"

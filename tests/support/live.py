@@ -70,10 +70,18 @@ def operating(
 
 
 @contextmanager
-def playing(cluster: Cluster, namespace: str, **script: Any) -> Iterator[Script]:  # noqa: ANN401
-    """Play the kubelet of a namespace's Pods; they follow the script."""
-    kubelet = FakeKubelet(cluster.client, now, NODE, namespace)
-    if cluster.find(NODES, "", NODE) is None:
+def playing(
+    cluster: Cluster,
+    namespace: str,
+    node: str = "",
+    **script: Any,  # noqa: ANN401
+) -> Iterator[Script]:
+    """Play the kubelet of a namespace's Pods; they follow the script.
+
+    They are on the node that is named and there, else on a large one for everybody.
+    """
+    kubelet = FakeKubelet(cluster.client, now, node or NODE, namespace)
+    if not node and cluster.find(NODES, "", NODE) is None:
         kubelet.register(cpu="1000", memory="1000Gi")
     part = Script(kubelet, now, **{"reports": True, **script})
     stop = threading.Event()

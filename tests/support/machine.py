@@ -75,6 +75,14 @@ def control_plane() -> str:
     return assets.missing()
 
 
+def gangs() -> str:
+    """Whether that control plane schedules gangs by itself."""
+    old = "Kubernetes schedules gangs from 1.37 on"
+    if found := control_plane():
+        return found
+    return "" if assets.minor_version(assets.wanted()) >= assets.NATIVE_GANGS else old
+
+
 def kubernetes() -> str:
     """Whether there is a real API server: our own, or one that is named."""
     return "" if os.environ.get("MPIOP_E2E_KUBECONFIG") else control_plane()
@@ -88,4 +96,5 @@ CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
     "other-user": other_user,
     "kubernetes": kubernetes,
     "control-plane": control_plane,
+    "gangs": gangs,
 }

@@ -36,6 +36,10 @@ class Script:
     reports: bool = False
     _ends: dict[str, float] = attrs.field(factory=dict)
 
+    def end_launchers(self) -> None:
+        """Let the launchers that run end at the next step."""
+        self._ends = dict.fromkeys(self._ends, 0.0)
+
     def step(self) -> float | None:
         """Do what is due; give the seconds until the next end of a launcher."""
         pods = [
