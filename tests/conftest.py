@@ -14,7 +14,9 @@ from hypothesis import Verbosity, settings
 
 from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get known)
     control_plane,
+    installed,
     namespace,
+    operator_account,
 )
 from tests.support.machine import CAPABILITIES
 

@@ -1,14 +1,10 @@
 """`mpiop operator` as processes: two replicas, a hand-over, logs, an end in order."""
 
 import base64
-import http.client
 import json
-import signal
 import socket
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,9 +19,9 @@ from mpiop.k8s.http import HttpTransport
 from mpiop.k8s.settings import Settings
 from mpiop.k8s.transport import Call, Method
 from tests.support.commands import popen
+from tests.support.process import PATIENCE, Replica, operator, until
 from tests.support.served import Served, served
 
-PATIENCE = 60.0
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 JOBS = "/apis/kubeflow.org/v2beta1/namespaces/default/mpijobs"
@@ -68,59 +64,10 @@ def world(tmp_path: Path) -> Iterator[World]:
         found.transport.close()
 
 
-def until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not reached():
-        assert time.monotonic() < end, "not reached"
-        time.sleep(0.05)
-
-
-class Replica:
-    """A process, its port, and what it has logged."""
-
-    def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
-        self.process = process
-        self.port = port
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def ask(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request("GET", path)
-            reply = connection.getresponse()
-            return reply.status, reply.read().decode()
-        except OSError:
-            return 0, ""
-        finally:
-            connection.close()
-
-    def end(self) -> int:
-        """Ask it to end; give its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
-        return code
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        self.lines += [line.rstrip("\n") for line in self.process.stderr]
-
-
 @contextmanager
 def replica(world: World, *flags: str) -> Iterator[Replica]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with popen(
-        "operator",
-        f"--kubeconfig={world.kubeconfig}",
-        "-lock-namespace=default",
-        f"--health-port={port}",
-        *flags,
-        stdout=None,
-    ) as process:
-        yield Replica(process, port)
+    with operator(world.kubeconfig, "-lock-namespace=default", *flags) as found:
+        yield found
 
 
 def mpijob() -> dict[str, Any]:

@@ -1,15 +1,12 @@
 """A job's life on a real API server, request by request."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from tests.support.audit import counts, rejected
-from tests.support.cluster import Cluster
+from tests.support.cluster import Account, Cluster
 from tests.support.commands import SAMPLES
 from tests.support.live import (
-    OPERATOR,
     await_phase,
     create,
     operating,
@@ -22,16 +19,15 @@ WORKERS = 2
 
 
 def test_a_job_costs_few_requests(
-    control_plane: Cluster, namespace: str, tmp_path: Path
+    control_plane: Cluster, namespace: str, operator_account: Account
 ) -> None:
     """From creation to Cleaned: only what design and README promise, none rejected."""
-    account = control_plane.account(tmp_path, namespace, OPERATOR)
     sample = yaml.safe_load((SAMPLES / "openmpi-helloworld.yaml").read_text())
     name = sample["metadata"]["name"]
     audit = control_plane.audit
 
     with (
-        operating(account, namespace),
+        operating(operator_account, namespace),
         playing(control_plane, namespace, launcher_seconds=1.0),
     ):
         create(control_plane, namespace, sample)
@@ -41,7 +37,7 @@ def test_a_job_costs_few_requests(
         )
 
     assert done["status"]["result"] == "Succeeded"
-    ours = audit.requests(user=account.user)
+    ours = audit.requests(user=operator_account.user, namespace=namespace)
     assert not list(rejected(ours))
     made = counts(one for one in ours if one.writes)
     events = made.pop("create events")

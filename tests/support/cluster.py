@@ -76,6 +76,11 @@ class Cluster:
             pytest.skip("requests cannot be counted on a cluster that is not ours")
         return self._audit
 
+    @property
+    def counts_requests(self) -> bool:
+        """Whether there is an audit log."""
+        return self._audit is not None
+
     def ready(self) -> bool:
         """Whether the API server answers, and thinks itself ready."""
         return self.http.ready()

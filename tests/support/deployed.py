@@ -4,7 +4,7 @@ import functools
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,6 +104,8 @@ def allowed(rule: Mapping[str, Sequence[str]]) -> Iterator[Right]:
                     yield Right(verb, resource, group, name=name)
 
 
-def scoped(objs: Iterable[Obj]) -> Iterator[Obj]:
-    """Give what is not in a namespace."""
-    return (one for one in objs if "namespace" not in one["metadata"])
+def rules(*folders: str) -> Iterator[Mapping[str, Sequence[str]]]:
+    """Give the rules in these folders of deploy/, as they are written there."""
+    for folder in folders:
+        for one in objects((DEPLOY / folder / "roles.yaml").read_text("utf-8")):
+            yield from one.get("rules", ())

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster import Cluster
+from tests.support.cluster import Account, Cluster
 from tests.support.controlplane import ControlPlane
+from tests.support.installed import install, nothing_forbidden
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,18 @@ def namespace(control_plane: Cluster) -> Iterator[str]:
     """A namespace of the test's own, ready for Pods."""
     with control_plane.namespace() as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def installed(
+    control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Account:
+    """The operator's account, with the rights that deploy/v1 installs."""
+    return install(control_plane, tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture
+def operator_account(control_plane: Cluster, installed: Account) -> Iterator[Account]:
+    """Whom to run the operator as; a call that is forbidden fails the test."""
+    with nothing_forbidden(control_plane, installed):
+        yield installed

@@ -18,38 +18,13 @@ from mpiop.k8s.settings import Settings
 from mpiop.local.client import NODES, PODS, ApiError, Json, Resource
 from tests.fake_kubelet import FakeKubelet
 from tests.support.cluster import MPIJOBS, Account, Cluster
+from tests.support.deployed import rules
 from tests.support.script import Script
 
 NODE: Final = "mpiop-test-node"
 PERIOD: Final = 0.1
-_WATCHED: Final = ["create", "get", "list", "watch", "patch"]
-OPERATOR: Final = (
-    {
-        "apiGroups": ["kubeflow.org"],
-        "resources": ["mpijobs"],
-        "verbs": ["get", "list", "watch", "patch", "delete"],
-    },
-    {
-        "apiGroups": ["kubeflow.org"],
-        "resources": ["mpijobs/status"],
-        "verbs": ["patch"],
-    },
-    {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": _WATCHED},
-    {
-        "apiGroups": [""],
-        "resources": ["services", "configmaps", "serviceaccounts"],
-        "verbs": _WATCHED,
-    },
-    {"apiGroups": [""], "resources": ["pods"], "verbs": [*_WATCHED, "delete"]},
-    {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]},
-    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "list"]},
-    {
-        "apiGroups": ["rbac.authorization.k8s.io"],
-        "resources": ["roles", "rolebindings"],
-        "verbs": _WATCHED,
-    },
-)
+# What deploy/ lets the operator do, for an account in one namespace alone.
+OPERATOR: Final = tuple(rules("base", "components/kubectl-exec"))
 _STOPPING: Final = 30.0
 _MOVED_ON: Final = frozenset({404, 409})
 
