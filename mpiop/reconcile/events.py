@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final, Literal
 
 from mpiop.reconcile.actions import Action, Count, EmitEvent
-from mpiop.reconcile.mpijob import Json
+from mpiop.reconcile.desired import hosts
+from mpiop.reconcile.mpijob import MPIJob, RemoteShell
 from mpiop.reconcile.reading import dig
 from mpiop.reconcile.recorded import Condition, Recorded
 
@@ -41,16 +42,14 @@ _RESTART_POLICY: Final = (
     "restartPolicy in the launcher's Pod template has no effect: the launcher's Pod"
     " never restarts in place, and runPolicy.backoffLimit says how often it is retried"
 )
+_ARGUMENTS: Final = (
+    "args of the worker's main container have no effect without command: over"
+    " KubectlExec such a worker waits for the launcher's processes"
+)
 
 
-def announce(before: Recorded, after: Recorded, launcher: Json) -> Iterator[Action]:
-    """Yield the Events and counts of what has become true.
-
-    Args:
-        before: what was recorded until now.
-        after: what is recorded from now on.
-        launcher: the launcher's Pod template.
-    """
+def announce(before: Recorded, after: Recorded, job: MPIJob) -> Iterator[Action]:
+    """Yield the Events and counts of what has become true."""
     for entry in after.conditions:
         old = before.condition(entry.type)
         if old is not None and not _news(old, entry):
@@ -61,8 +60,8 @@ def announce(before: Recorded, after: Recorded, launcher: Json) -> Iterator[Acti
             yield EmitEvent(kind, entry.reason, entry.message)
         if entry.type in _COUNTED and entry.status == "True":
             yield Count(_COUNTED[entry.type])
-    if before.condition("Created") is None and dig(launcher, "spec", "restartPolicy"):
-        yield EmitEvent("Warning", "SetPodTemplateRestartPolicy", _RESTART_POLICY)
+    if before.condition("Created") is None:
+        yield from _without_effect(job)
     warnings = [one for one in after.warnings if one not in before.warnings]
     if warnings:
         yield EmitEvent("Warning", "APIWarning", "; ".join(warnings))
@@ -87,6 +86,17 @@ def _measured(before: Recorded, after: Recorded) -> Iterator[Count]:
 
 def _seconds(begin: datetime, end: datetime) -> float:
     return max(0.0, (end - begin).total_seconds())
+
+
+def _without_effect(job: MPIJob) -> Iterator[Action]:
+    """Warn of what a user has written and nobody heeds, as in upstream."""
+    if dig(job.launcher.template, "spec", "restartPolicy"):
+        yield EmitEvent("Warning", "SetPodTemplateRestartPolicy", _RESTART_POLICY)
+    kubectl = job.remote_shell is RemoteShell.KUBECTL_EXEC
+    if job.worker is None or not kubectl or hosts.has_command(job):
+        return
+    if hosts.main_container(job.worker.template).get("args"):
+        yield EmitEvent("Warning", "WorkerArgumentsIgnored", _ARGUMENTS)
 
 
 def _news(old: Condition, entry: Condition) -> bool:

@@ -87,8 +87,7 @@ def _decide(facts: Facts, refused: str) -> Plan:
     actions: list[Action] = [] if write is None else [write]
     actions += _work(facts, after, phase, outcome)
     if write is not None:
-        template = after.job.launcher.template
-        actions += events.announce(before, after.recorded, template)
+        actions += events.announce(before, after.recorded, after.job)
     return Plan(tuple(actions), _requeue(after, phase, later))
 
 

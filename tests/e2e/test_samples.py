@@ -58,6 +58,8 @@ def check(sample: str, way: Way, expected: dict[int, str]) -> str:
     return ran.err
 
 
+@pytest.mark.checklist("7.5.OpenMPI-root", "7.5.OpenMPI-nonroot")
+@pytest.mark.defect("D1", "E21")
 @WAYS
 def test_helloworld(way: Way) -> None:
     """Each worker runs one rank, started by kubectl exec; the misspelling is told."""
@@ -66,6 +68,8 @@ def test_helloworld(way: Way) -> None:
     assert 'warning: unknown field "spec.containers[0].resources.request"' in log
 
 
+@pytest.mark.checklist("7.5.OpenMPI-root", "7.5.OpenMPI-nonroot")
+@pytest.mark.defect("D1")
 @WAYS
 @pytest.mark.needs("sshd")
 def test_helloworld_over_ssh(way: Way) -> None:
@@ -83,6 +87,7 @@ def test_sshd_takes_nothing_of_the_machine() -> None:
     check(name, BARE, {0: f"{name}-worker-0", 1: f"{name}-worker-1"})
 
 
+@pytest.mark.checklist("7.7.e2e")
 @WAYS
 @pytest.mark.needs("sshd")
 def test_pi(way: Way) -> None:

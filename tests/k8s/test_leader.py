@@ -62,6 +62,7 @@ def test_a_leader_that_vanishes_is_followed_within_the_lease() -> None:
 
 
 @pytest.mark.compat("operator.lease")
+@pytest.mark.defect("D31")
 def test_a_released_lease_is_taken_at_the_next_look() -> None:
     """A leader that ends in order costs one retry period."""
     world, leader = led()

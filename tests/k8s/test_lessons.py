@@ -90,6 +90,7 @@ def freshness() -> tuple[Freshness, Store, FakeTime, list[KindName]]:
     return fresh, store, time, relisted
 
 
+@pytest.mark.checklist("7.7.engine")
 @pytest.mark.defect("D13", "D25")
 def test_an_own_write_is_waited_for() -> None:
     """A job is not fresh until the cache shows every own write."""

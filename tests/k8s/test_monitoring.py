@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -20,13 +21,17 @@ from mpiop.k8s.settings import Settings, SettingsError
 from mpiop.k8s.store import Store, entry
 from mpiop.reconcile import events
 from mpiop.reconcile.actions import Count
+from mpiop.reconcile.mpijob import MPIJob
+from mpiop.reconcile.parse import parse
 from mpiop.reconcile.recorded import Condition, Recorded, Ruling
 from tests.k8s.test_rights import Reviewer
+from tests.reconcile.build import mpijob
 from tests.support.replicas import Replicas
 from tests.support.timing import FakeTime
 from tests.support.transport import status_reply
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+JOB = cast("MPIJob", parse(mpijob()))
 
 
 class Parts:
@@ -61,6 +66,7 @@ def test_a_loop_that_stands_still_is_named() -> None:
     assert not parts.probes.health().ok
 
 
+@pytest.mark.defect("D31")
 def test_readiness_says_what_is_missing() -> None:
     """Caches, rights by verb and resource, the election; each until it is there."""
     parts = Parts("delete pods", "create roles")
@@ -209,6 +215,7 @@ def test_jobs_are_counted_by_phase_while_leading() -> None:
     assert not any(name == "mpi_operator_jobs" for name, _ in found)
 
 
+@pytest.mark.defect("D36")
 def test_no_label_is_unbounded() -> None:
     """Thousands of jobs and namespaces make no more series than are promised."""
     store, metrics = Store(), Metrics()
@@ -266,7 +273,7 @@ def test_start_and_duration_are_measured_once() -> None:
     again = Recorded(start_time=START, attempt=1, conditions=running.conditions)
 
     def counted(before: Recorded, after: Recorded) -> list[tuple[str, float]]:
-        found = events.announce(before, after, {})
+        found = events.announce(before, after, JOB)
         return [(a.metric, a.amount) for a in found if isinstance(a, Count)]
 
     assert counted(fresh, running) == [(events.JOB_START, 7)]

@@ -178,6 +178,7 @@ def test_an_older_incarnation_is_waited_for() -> None:
     world.run_until(lambda: world.phase() == "Succeeded", limit=200)
 
 
+@pytest.mark.checklist("7.7.engine")
 def test_an_unlabelled_child_of_ours_is_labelled() -> None:
     """A child of ours that lacks our label is given it, and so enters the cache."""
     world = Harness(toy.plan)

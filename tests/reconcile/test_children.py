@@ -4,15 +4,19 @@ from typing import Any
 
 import pytest
 
-from mpiop.reconcile.actions import Create, Patch
+from mpiop.reconcile.actions import Create, Delete, Patch
 from tests.reconcile.build import (
     Obj,
+    after,
     base,
+    ended,
     launcher_job,
+    launcher_pod,
     mpijob,
     owned,
     snapshot,
     step,
+    terminated,
     worker,
 )
 
@@ -139,3 +143,30 @@ def test_the_role_follows_the_number_of_workers() -> None:
     found = dict(patches(step(snapshot(job, *children, *WORLD))))
     names = found["Role"]["rules"][1]["resourceNames"]
     assert names == ["pi-worker-0", "pi-worker-1"]
+
+
+@pytest.mark.compat("clean-up.None", "clean-up.Running", "clean-up.All")
+@pytest.mark.checklist("7.7.delete-pods")
+@pytest.mark.parametrize(
+    ("policy", "gone"),
+    [
+        ("None", []),
+        ("Running", ["pi-worker-0"]),
+        ("All", ["pi-worker-0", "pi-worker-1", "pi-launcher-abcde"]),
+    ],
+)
+def test_workers_that_have_ended_outlive_the_policy_running(
+    policy: str, gone: list[str]
+) -> None:
+    """Their logs are there to be read, as upstream leaves them."""
+    job = mpijob(2, cleanPodPolicy=policy)
+    workers = [worker(0), worker(1)]
+    seen = snapshot(job, *base(), *workers, launcher_job(), launcher_pod())
+    job = after(job, step(seen))
+    pod = ended(launcher_pod(), terminated(0, -20, message="+0"), "Succeeded")
+    dead = ended(worker(1), terminated(0, -5), "Succeeded")
+    seen = snapshot(
+        job, *base(), worker(0), dead, launcher_job(condition="Complete"), pod
+    )
+    deleted = [one.ref.name for one in step(seen) if isinstance(one, Delete)]
+    assert deleted == gone

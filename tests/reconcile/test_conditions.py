@@ -209,6 +209,7 @@ def test_restarting_and_running_exclude_each_other() -> None:
     assert condition(job["status"], "Restarting") == {}
 
 
+@pytest.mark.checklist("7.7.engine")
 @pytest.mark.compat("conditions.mechanics")
 def test_an_entry_that_says_the_same_is_left_alone() -> None:
     """Neither times nor message move while status and reason stay."""

@@ -179,6 +179,7 @@ def test_the_host_is_found_among_options(mounted: Mounted, words: list[str]) -> 
     assert mounted.record.read_text() == "+3\n"
 
 
+@pytest.mark.checklist("7.6.GeneratingHostsFile")
 @pytest.mark.defect("E2")
 def test_kubectl_gets_pod_and_container(tmp_path: Path) -> None:
     """A sidecar may come first in a worker, so the container is named."""

@@ -314,6 +314,7 @@ def test_the_last_failure_is_the_verdict() -> None:
     assert "last line" in status_of(actions)["message"]
 
 
+@pytest.mark.checklist("7.7.engine")
 @pytest.mark.compat("launcher.retries")
 def test_a_cause_that_cannot_go_away_is_not_retried() -> None:
     """Exit code 183 of Open MPI: the program is not there, and will not be."""

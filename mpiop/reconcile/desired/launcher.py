@@ -13,7 +13,12 @@ from mpiop.reconcile.reading import dig, items, text
 from mpiop.reconcile.views import JobView
 
 WAIT_DISABLED: Final = "disabled"
-DELIVER: Final = 'cp "$(command -v kubectl)" "$TARGET_DIR/kubectl"'
+# Commands of v1's users append /opt/kube/hosts to /etc/hosts: it has to be there. The
+# workers' names resolve without it.
+DELIVER: Final = (
+    'cp "$(command -v kubectl)" "$TARGET_DIR/kubectl" &&'
+    ' { tail -n 1 /etc/hosts >"$TARGET_DIR/hosts" || :; }'
+)
 _SHARED: Final = ("image", "imagePullPolicy", "securityContext", "envFrom")
 _AMOUNTS: Final = ("limits", "requests", "claims")
 # What the Job controller puts on its Pods; it may not be taken away.
