@@ -35,17 +35,22 @@ RULES: Final = tuple(
     for section, rows in _read("rules.yaml").items()
     for one, words in rows.items()
 )
-CHECKLIST: Final[Mapping[str, Mapping[str, str]]] = _read("checklist.yaml")
-DEFECTS: Final[Mapping[str, str]] = _read("defects.yaml")["defects"]
-NOT_PROVOKED: Final[Mapping[str, str]] = _read("defects.yaml")["without a test"]
+_LINES: Final = _read("checklist.yaml")
+_DEFECTS: Final = _read("defects.yaml")
+CHECKLIST: Final[Mapping[str, Mapping[str, str]]] = _LINES["lines"]
+DEFECTS: Final[Mapping[str, str]] = _DEFECTS["defects"]
+WITHOUT: Final[Mapping[str, str]] = {
+    **_LINES["without a test"],
+    **_DEFECTS["without a test"],
+}
 
 
 def known(kind: str) -> frozenset[str]:
-    """Give the ids of a kind that need a test."""
+    """Give all ids of a kind."""
     match kind:
         case "compat":
             return frozenset(rule.id for rule in RULES)
         case "checklist":
             return frozenset(one for lines in CHECKLIST.values() for one in lines)
         case _:
-            return frozenset(DEFECTS.keys() - NOT_PROVOKED.keys())
+            return frozenset(DEFECTS)

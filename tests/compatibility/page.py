@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Final
 
-from tests.compatibility.catalogue import CHECKLIST, DEFECTS, NOT_PROVOKED, RULES
+from tests.compatibility.catalogue import CHECKLIST, DEFECTS, RULES, WITHOUT
 from tests.compatibility.markers import Shown, shown
 
 BEGIN: Final = "<!-- generated from the tests by `make docs` -->"
@@ -64,20 +64,13 @@ def defects() -> Iterable[str]:
     tests = shown("defect")
     yield _table(
         ("id", "defect", "regression test"),
-        (
-            (
-                one,
-                what,
-                f"none: {NOT_PROVOKED[one]}"
-                if one in NOT_PROVOKED
-                else _cell(tests, one),
-            )
-            for one, what in DEFECTS.items()
-        ),
+        ((one, what, _cell(tests, one)) for one, what in DEFECTS.items()),
     )
 
 
 def _cell(tests: Shown, one: str) -> str:
+    if one in WITHOUT:
+        return f"none: {WITHOUT[one]}"
     found = tests.get(one, ())
     more = len(found) - MOST
     words = [test.link for test in found[:MOST]]

@@ -1,13 +1,17 @@
 """The compatibility page: made from the tests, whole, and about things that exist."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from tests.compatibility.catalogue import known
+from tests.compatibility.catalogue import DEFECTS, WITHOUT, known
 from tests.compatibility.markers import KINDS, TESTS, Place, shown
 from tests.compatibility.page import BEGIN, END, page
 
+CRD = yaml.safe_load(Path("deploy/crd.yaml").read_text(encoding="utf-8"))
 SOURCE = """
 import pytest
 
@@ -39,6 +43,37 @@ def test_markers_are_read_from_the_source(tmp_path: Path) -> None:
 def test_every_marker_names_something(kind: str) -> None:
     """A slip in an id would show nothing."""
     assert shown(kind).keys() - known(kind) == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_has_a_test_or_a_reason(kind: str) -> None:
+    """A rule, a line or a defect without a test is none that we keep, or is listed."""
+    assert known(kind) - shown(kind).keys() == WITHOUT.keys() & known(kind)
+
+
+def test_all_defects_and_all_fields_are_listed() -> None:
+    """D1 to D44, E1 to E21, and every field of the definition."""
+    numbers = [f"D{n}" for n in range(1, 45)] + [f"E{n}" for n in range(1, 22)]
+    assert list(DEFECTS) == numbers
+    declared = CRD["spec"]["versions"][1]["schema"]["openAPIV3Schema"]["properties"]
+    fields = {
+        path for name in ("spec", "status") for path in paths(declared[name], name)
+    }
+    assert fields - known("compat") == set()
+    listed = {one for one in known("compat") if one.startswith(("spec", "status"))}
+    assert listed - fields == set()
+
+
+def paths(node: dict[str, Any], path: str) -> Iterator[str]:
+    """Name a field and those below it; templates and lists of quantities are one."""
+    yield path
+    if path.endswith((".template", ".minResources", ".conditions")):
+        return
+    named = dict(node.get("properties", {}))
+    if isinstance(node.get("additionalProperties"), dict):
+        named["*"] = node["additionalProperties"]
+    for key, child in named.items():
+        yield from paths(child, f"{path}.{key}")
 
 
 def test_a_page_keeps_its_prose() -> None:

@@ -156,3 +156,16 @@ def test_an_unknown_replica_type_is_named_as_such() -> None:
     replicas["worker"] = replicas.pop("Worker")
     errors = kind("v2beta1").check(manifest)
     assert any("must be Launcher or Worker" in str(error) for error in errors)
+
+
+@pytest.mark.compat("crd.columns", "crd.names")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_kubectl_get_shows_where_a_job_stands(version: str) -> None:
+    """The same columns in both versions: kubectl takes v1 unless told otherwise."""
+    found = next(one for one in CRD["spec"]["versions"] if one["name"] == version)
+    columns = [
+        one["name"] + ("+" if one.get("priority") else "")
+        for one in found["additionalPrinterColumns"]
+    ]
+    assert columns == ["STATE", "RESULT", "WORKERS", "RESTARTS", "AGE", "REASON+"]
+    assert CRD["spec"]["names"]["shortNames"] == ["mj", "mpij"]

@@ -110,6 +110,7 @@ def test_json_is_one_document_on_stdout() -> None:
     assert "hello\n" in ran.err
 
 
+@pytest.mark.checklist("7.5.malformed")
 def test_the_exit_code_is_the_jobs() -> None:
     """A program that exits with 3 makes `mpiop run` exit with 3, and says why."""
     ran = mpiop("run", "-", stdin=hello("sh", "-c", "exit 3"))

@@ -412,6 +412,9 @@ def test_the_container_to_start_in_is_named() -> None:
 @pytest.mark.defect("D18")
 def test_the_clusters_domain_completes_names() -> None:
     """In the hostfile only where it is set, in the search list always."""
+    both = data(job({"runLauncherAsWorker": True}), Install(cluster_domain="a.b"))
+    assert both["hostfile"].startswith("pi-launcher.pi.team.svc.a.b slots=1\n")
+    assert "echo pi-launcher.pi.team.svc.a.b\n" in both["discover_hosts.sh"]
     install = Install(cluster_domain="corp.example")
     found = data(job(), install)
     assert found["hostfile"].startswith(

@@ -598,7 +598,7 @@ def test_readiness_that_flaps_in_mid_run_changes_no_phase() -> None:
 
 @pytest.mark.compat("spec.runPolicy.managedBy")
 @pytest.mark.checklist(
-    "7.1.ManagedExternally", "7.4.ManagedExternally", "7.7.managedBy"
+    "7.1.ManagedExternally", "7.4.ManagedExternally", "7.8.multikueue", "7.7.managedBy"
 )
 @pytest.mark.parametrize("suspend", [False, True])
 @pytest.mark.parametrize("manager", ["kueue.x-k8s.io/multikueue", "example.com/other"])
