@@ -1,5 +1,7 @@
 """Kueue's contract: what it writes into a job and what it reads, played by a test."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,15 +10,23 @@ from mpiop.local.client import JOBS, Json
 from tests.property.test_histories import job
 from tests.support.harness import MPIJOBS
 from tests.support.kueue import MULTIKUEUE, Flavor, Kueue
-from tests.support.stage import Stage, Virtual, pods
+from tests.support.stage import Stage, Virtual, pods, real
 
 SPOT, DEMAND = Flavor("spot"), Flavor("demand")
 NODE_LABELS = SPOT.node_labels | DEMAND.node_labels
 
 
-@pytest.fixture
-def stage() -> Stage:
-    return Virtual(**NODE_LABELS)
+REAL = pytest.param("real", marks=[pytest.mark.needs("kubernetes"), pytest.mark.slow])
+
+
+@pytest.fixture(params=["embedded", REAL])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """Each server in turn."""
+    if request.param == "embedded":
+        yield Virtual(**NODE_LABELS)
+        return
+    with real(request.getfixturevalue("control_plane"), tmp_path, **NODE_LABELS) as one:
+        yield one
 
 
 def queued(stage: Stage, creation: str = "AtStartup", **policy: object) -> Kueue:

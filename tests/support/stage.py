@@ -4,13 +4,21 @@ On the embedded server time is virtual and moves while the story waits; on a rea
 the story waits for real.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
 
-from mpiop.local.client import NODES, PODS, Client, Json
+from mpiop.local.client import NODES, PODS, Client, Deletion, Json
 from mpiop.reconcile.plan import plan
+from tests.fake_kubelet import FakeKubelet
+from tests.support.cluster import Account, Cluster
 from tests.support.harness import Harness
+from tests.support.live import OPERATOR, create, now, operating, playing
 from tests.support.script import Script
+
+REST_SECONDS: Final = 2.0  # what would still happen on a real server begins by then
 
 
 class Stage(Protocol):
@@ -63,6 +71,51 @@ class Virtual:
 
     def writes(self) -> int:
         return self.world.transport.writes
+
+
+class Real:
+    """A real API server, its scheduler and its Job controller."""
+
+    def __init__(
+        self, cluster: Cluster, account: Account, namespace: str, node: Script
+    ) -> None:
+        self.namespace = namespace
+        self.client = cluster.client
+        self.node = node
+        self._cluster = cluster
+        self._account = account
+
+    def create(self, manifest: Json) -> Json:
+        return create(self._cluster, self.namespace, manifest)
+
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        self._cluster.eventually(holds, what)
+
+    def rest(self) -> None:
+        time.sleep(REST_SECONDS)
+
+    def writes(self) -> int:
+        requests = self._cluster.audit.requests(user=self._account.user)
+        asked = "selfsubjectaccessreviews"  # which changes nothing
+        return sum(1 for one in requests if one.writes and one.resource != asked)
+
+
+@contextmanager
+def real(cluster: Cluster, folder: Path, **labels: str) -> Iterator[Real]:
+    """Run an operator in a namespace of its own, which has a node with these labels."""
+    with cluster.namespace() as namespace:
+        account = cluster.account(folder, namespace, OPERATOR)
+        kubelet = FakeKubelet(cluster.client, now, namespace, namespace)
+        kubelet.register(**labels)
+        try:
+            with (
+                operating(account, namespace),
+                playing(cluster, namespace, namespace) as node,
+            ):
+                yield Real(cluster, account, namespace, node)
+        finally:
+            node_object = cluster.client.get(NODES, "", namespace)
+            cluster.client.delete(NODES, node_object, Deletion())
 
 
 def pods(stage: Stage) -> list[Json]:
