@@ -87,8 +87,7 @@ class Running:
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive()
         names = {one.name for one in self._operator.reflectors.values()}
-        left = [t.name for t in threading.enumerate() if t.name in names]
-        assert left == []
+        until(lambda: not any(t.name in names for t in threading.enumerate()))
 
 
 def create(transport: HttpTransport, name: str, workers: int = 2) -> None:
