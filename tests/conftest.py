@@ -13,6 +13,7 @@ import pytest
 from hypothesis import Verbosity, settings
 
 from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get known)
+    bare_cluster,
     control_plane,
     installed,
     namespace,

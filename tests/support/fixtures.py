@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.cluster import Account, Cluster
-from tests.support.controlplane import ControlPlane
+from tests.support.controlplane import ControlPlane, Options
 from tests.support.installed import install, nothing_forbidden
 
 
@@ -49,3 +49,14 @@ def operator_account(control_plane: Cluster, installed: Account) -> Iterator[Acc
     """Whom to run the operator as; a call that is forbidden fails the test."""
     with nothing_forbidden(control_plane, installed):
         yield installed
+
+
+@pytest.fixture(scope="session")
+def bare_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of ours that knows no MPIJobs; who installs something removes it.
+
+    It enforces who may name an owner that cannot go before its children.
+    """
+    options = Options(admission=("OwnerReferencesPermissionEnforcement",))
+    with ControlPlane(tmp_path_factory.mktemp("bare"), options) as plane:
+        yield plane.cluster
