@@ -52,6 +52,12 @@ def manifest(name: str, spec: Obj, main: Obj, worker: Obj | None = None) -> Obj:
 MPIRUN = container(command=["mpirun", "-np", "2", "/a.out"])
 
 
+def other_user() -> Obj:
+    """Give a job whose containers run as a uid that the image may not know."""
+    user = {"securityContext": {"runAsUser": 1000, "runAsNonRoot": True}}
+    return manifest("user", {}, {**MPIRUN, **user}, container(**user))
+
+
 def host_network() -> Obj:
     """Give a job whose Pods share their nodes' network."""
     job = manifest("host", {}, MPIRUN, container())
@@ -75,6 +81,7 @@ CASES: dict[str, Obj] = {
     ),
     "launcher-alone": manifest("alone", {"runLauncherAsWorker": True}, MPIRUN),
     "host-network": host_network(),
+    "other-user": other_user(),
     "worker-with-command": manifest(
         "own",
         {"sshAuthMountPath": "/home/mpiuser/.ssh"},

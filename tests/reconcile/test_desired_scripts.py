@@ -365,3 +365,22 @@ def test_openssh_takes_the_keys(tmp_path: Path) -> None:
         assert " ".join(shown[:2]) in keys[public].decode()
     assert keys["ssh-privatekey"].startswith(b"-----BEGIN EC PRIVATE KEY-----")
     assert keys["ssh-publickey"].startswith(b"ecdsa-sha2-nistp521 ")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_uid_without_an_account_gets_one(tmp_path: Path, *, known: bool) -> None:
+    """The image's accounts stay; one is added for a uid that has none."""
+    mounted = mount(tmp_path, job_of("SSH"))
+    name = mounted.folder / "bin" / "id"
+    name.write_text(
+        '#!/bin/sh\ncase $1 in -u) echo 4711;; -g) echo 12;; -un) exit "$CODE";; esac\n'
+    )
+    name.chmod(0o555)
+    with mounted.start(
+        script="account.sh", CODE="0" if known else "1", HOME="/home/x"
+    ) as process:
+        process.communicate(timeout=PATIENCE)
+    image = Path("/etc/passwd").read_text()
+    added = "" if known else "mpi:x:4711:12::/home/x:/bin/sh\n"
+    assert process.returncode == 0
+    assert (mounted.run / "passwd").read_text() == image + added

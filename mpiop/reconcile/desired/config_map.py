@@ -7,6 +7,7 @@ from typing import Final
 from mpiop.reconcile import names
 from mpiop.reconcile.desired import hosts
 from mpiop.reconcile.desired.meta import metadata
+from mpiop.reconcile.desired.scripts.account import ACCOUNT
 from mpiop.reconcile.desired.scripts.agent import AGENT, REMOTE
 from mpiop.reconcile.desired.scripts.ssh import (
     SESSION,
@@ -51,6 +52,7 @@ def config_map(job: MPIJob, install: Install, running: Sequence[str]) -> Json:
             (f"{job.name}-worker-*", f"{job.name}-launcher", f"{job.name}-launcher.*")
         )
         data |= {
+            "account.sh": _script(job, ACCOUNT),
             "sshd.sh": _script(job, SSHD),
             "session.sh": "#!/bin/sh" + SESSION,
             "sshd_config": SSHD_CONFIG,

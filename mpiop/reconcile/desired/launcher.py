@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from mpiop.reconcile import names
-from mpiop.reconcile.desired import access, environment, hosts, pod, pod_group
+from mpiop.reconcile.desired import access, account, environment, hosts, pod, pod_group
 from mpiop.reconcile.desired.config_map import run_mount
 from mpiop.reconcile.desired.meta import metadata, pod_labels
 from mpiop.reconcile.mpijob import Install, Json, MPIJob, RemoteShell
@@ -19,8 +19,6 @@ DELIVER: Final = (
     'cp "$(command -v kubectl)" "$TARGET_DIR/kubectl" &&'
     ' { tail -n 1 /etc/hosts >"$TARGET_DIR/hosts" || :; }'
 )
-_SHARED: Final = ("image", "imagePullPolicy", "securityContext", "envFrom")
-_AMOUNTS: Final = ("limits", "requests", "claims")
 # What the Job controller puts on its Pods; it may not be taken away.
 _BY_JOB: Final = re.compile(r"(batch\.kubernetes\.io/)?(controller-uid|job-name)")
 _DIRECTIVES: Final = ("tolerations", "schedulingGates")
@@ -107,6 +105,7 @@ def _template(job: MPIJob, install: Install, attempt: int) -> Json:
     additions += [pod.config(job), pod.scratch(job)]
     env = environment.launcher(job, run_mount(job))
     pod.extend(built, env, additions, pod.message_policy)
+    account.give(job, built)
     spec = built["spec"]
     if kubectl:
         spec["serviceAccountName"] = access.service_account_name(job)
@@ -157,15 +156,9 @@ def _delivery(job: MPIJob, install: Install, main: Json) -> Json:
 
 def _wait(main: Json) -> Json:
     """Make the remote start itself, as the main container would, until it works."""
-    shared = {key: main[key] for key in _SHARED if key in main}
-    # A key that the API server does not know is the user's slip, told once: not here.
-    resources = {
-        key: found
-        for key in _AMOUNTS
-        if (found := dig(main, "resources", key)) is not None
-    }
-    if resources:
-        shared["resources"] = resources
+    shared = pod.like(main)
+    if "envFrom" in main:
+        shared["envFrom"] = main["envFrom"]
     path = text(main, "terminationMessagePath") or environment.TERMINATION_LOG
     kept = [
         entry for entry in items(main, "env") if text(entry, "name") != "MPIOP_RECORD"

@@ -19,6 +19,8 @@ KUBECTL: Final = "mpi-job-kubectl"
 RUN: Final = "mpi-job-run"
 SSHD: Final = "mpi-job-sshd"
 READ, EXECUTE, PRIVATE = 0o444, 0o555, 0o600
+_SHARED: Final = ("image", "imagePullPolicy", "securityContext")
+_AMOUNTS: Final = ("limits", "requests", "claims")
 
 
 @attrs.frozen
@@ -84,6 +86,18 @@ def extend(
     spec["volumes"] = [*items(spec, "volumes"), *own.values()]
 
 
+def like(main: Json) -> Built:
+    """Give an init container of ours what it shares with the main container."""
+    shared = {key: main[key] for key in _SHARED if key in main}
+    # A key that the API server does not know is the user's slip, told once: not here.
+    resources = {
+        key: found
+        for key in _AMOUNTS
+        if (found := dig(main, "resources", key)) is not None
+    }
+    return {**shared, "resources": resources} if resources else shared
+
+
 def message_policy(container: Json) -> Json:
     """Let a container's last lines be its message, unless the user decides."""
     key = "terminationMessagePolicy"
@@ -124,6 +138,7 @@ def _config_items(job: MPIJob, *, sshd: bool) -> list[Json]:
     if job.remote_shell is RemoteShell.KUBECTL_EXEC:
         found.append(("agent.sh", "kubexec.sh", EXECUTE))
     if hosts.own_ssh(job):
+        found.append(("account.sh", "account.sh", EXECUTE))
         found.append(("ssh_config", "ssh_config", READ))
     if sshd and hosts.own_ssh(job):
         found += [

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mpiop.reconcile import names
-from mpiop.reconcile.desired import environment, hosts, pod, pod_group
+from mpiop.reconcile.desired import account, environment, hosts, pod, pod_group
 from mpiop.reconcile.desired.config_map import run_mount
 from mpiop.reconcile.desired.meta import owner, pod_labels
 from mpiop.reconcile.desired.scripts.ssh import PORT
@@ -46,6 +46,7 @@ def worker(job: MPIJob, install: Install, index: int) -> Json:
         _additions(job, own=own),
         lambda main: _change(job, main),
     )
+    account.give(job, built)
     pod_group.mark(built, job, install, names.WORKER)
     meta = {"name": name, "namespace": job.namespace, **built["metadata"]}
     return {
