@@ -70,6 +70,7 @@ mutants: setup ## break each property on purpose; its test must notice
 lock: setup ## pin dependencies anew
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra local --group pyproject.toml:build -o requirements/run.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra local --group pyproject.toml:dev -o requirements/dev.txt pyproject.toml
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --group pyproject.toml:image -c requirements/run.txt -o requirements/operator.txt pyproject.toml
 
 clean: ## remove what `make` made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,98 @@
+"""Build the operator's image from Debian's packages: `python -m deploy.image OUT.tar`.
+
+It needs root and debootstrap (Debian), and neither an engine nor an image registry. The
+Containerfile beside this file makes the same file system for who has both.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from deploy.image import archive, bill, rootfs
+from mpiop import __version__
+
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parents[1]
+SITE: Final = "opt/mpiop"
+USER: Final = "65532:65532"
+NAME: Final = f"mpiop/mpiop:{__version__}"
+
+
+def config(name: str = NAME) -> archive.Config:
+    """Say how the operator starts in its container."""
+    return archive.Config(
+        name=name,
+        entrypoint=("python3.11", "-m", "mpiop"),
+        command=("operator",),
+        env={
+            "PYTHONPATH": f"/{SITE}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+        },
+        user=USER,
+        labels={
+            "org.opencontainers.image.title": "mpiop",
+            "org.opencontainers.image.version": __version__,
+            "org.opencontainers.image.licenses": "Apache-2.0",
+        },
+    )
+
+
+def base(layer: Path) -> str:
+    """Write the layer below mpiop: Debian and the packages; give what is in it.
+
+    Raises:
+        FileNotFoundError: debootstrap is not installed.
+        CalledProcessError: it or pip failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="mpiop-image-") as folder:
+        root = Path(folder) / "root"
+        rootfs.debian(root, (HERE / "packages.txt").read_text("utf-8").split())
+        site = root / SITE
+        rootfs.install(ROOT / "requirements" / "operator.txt", site)
+        programs = site / "bin"
+        shutil.move(programs / "kubectl", root / "usr" / "local" / "bin" / "kubectl")
+        shutil.rmtree(programs)
+        archive.pack(root, layer)
+        return bill.bill(root, site)
+
+
+def code(layer: Path) -> None:
+    """Write the layer that is mpiop itself, without the embedded cluster."""
+    with tempfile.TemporaryDirectory(prefix="mpiop-image-") as folder:
+        ignore = shutil.ignore_patterns("__pycache__", "local")
+        shutil.copytree(ROOT / "mpiop", Path(folder) / SITE / "mpiop", ignore=ignore)
+        Path(folder).chmod(0o755)
+        archive.pack(Path(folder), layer)
+
+
+def build(target: Path, name: str = NAME) -> None:
+    """Write the image's archive, and its bill of materials beside it."""
+    with tempfile.TemporaryDirectory(prefix="mpiop-image-") as folder:
+        below, own = Path(folder) / "base.tar", Path(folder) / "code.tar"
+        told = base(below)
+        target.with_suffix(".cdx.json").write_text(told, encoding="utf-8")
+        code(own)
+        archive.write([below, own], [config(name)], target)
+
+
+def main() -> int:
+    """Run from the command line; give the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", type=Path, help="archive to write (docker format)")
+    parser.add_argument("--name", default=NAME, help=f"default: {NAME}")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        parser.error("debootstrap needs root")
+    build(options.target, options.name)
+    size = options.target.stat().st_size >> 20
+    sys.stdout.write(f"{options.target}: {options.name}, {size} MiB unpacked\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
