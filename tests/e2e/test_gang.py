@@ -13,6 +13,7 @@ from tests.fake_kubelet import FakeKubelet
 from tests.property.test_histories import job as manifest
 from tests.support.cluster import MPIJOBS, Cluster
 from tests.support.controlplane import ControlPlane
+from tests.support.deployed import rules
 from tests.support.gangs import POD_GROUPS
 from tests.support.live import (
     OPERATOR,
@@ -32,14 +33,9 @@ pytestmark = [pytest.mark.needs("gangs"), pytest.mark.slow]
 POLICIES: Final = ["AtStartup", "WaitForWorkersReady"]
 GROUPS: Final = POD_GROUPS["kubernetes"]
 PRIORITIES: Final = Resource("scheduling.k8s.io/v1", "priorityclasses")
-RIGHTS: Final = (
-    *OPERATOR,
-    {
-        "apiGroups": ["scheduling.k8s.io"],
-        "resources": ["podgroups"],
-        "verbs": ["create", "delete", "get", "list", "patch", "watch"],
-    },
-)
+# What deploy/ grants; the component for this scheduler names its API group.
+GANG: Final = {"apiGroups": ["scheduling.k8s.io"]}
+RIGHTS: Final = (*OPERATOR, *({**rule, **GANG} for rule in rules("components/gang")))
 
 
 @pytest.fixture(scope="module")
