@@ -61,8 +61,6 @@ def _write(amount: Fraction, binary: bool) -> str:  # noqa: FBT001 (one of two f
     nano = math.ceil(amount * 10**9)
     if nano == 0:
         return "0"
-    for suffix, power in reversed(_DECIMAL.items()):
-        unit = 10 ** (power + 9)
-        if nano % unit == 0:
-            return f"{nano // unit}{suffix}"
-    raise AssertionError("a whole number of nanos is a multiple of one")
+    units = {suffix: 10 ** (power + 9) for suffix, power in reversed(_DECIMAL.items())}
+    suffix = next(suffix for suffix, unit in units.items() if nano % unit == 0)
+    return f"{nano // units[suffix]}{suffix}"

@@ -82,6 +82,19 @@ def test_a_success_whose_pod_is_gone_is_uncertain() -> None:
     assert condition(status_of(actions), "Verified")["status"] == "Unknown"
 
 
+def test_exit_code_0_with_a_worker_on_its_way_out_is_a_failed_attempt() -> None:
+    """The worker was deleted while the launcher ran: its part may be missing."""
+    leaving = worker(1)
+    leaving["metadata"]["deletionTimestamp"] = at(-5)
+    pod = ended(launcher_pod(), terminated(0, -2, message="+0\n+1"), "Succeeded")
+
+    world = [*base(), worker(0), leaving, COMPLETE, pod]
+    told = status_of(step(snapshot(running(backoffLimit=0), *world)))
+
+    assert told["result"] == "Failed"
+    assert told["reason"] == "WorkerLost"
+
+
 def test_a_failure_with_a_lost_worker_names_the_worker() -> None:
     """The loss is the cause, not the launcher's own exit code."""
     dead = ended(worker(1), terminated(137, -5, reason="OOMKilled"), "Failed")

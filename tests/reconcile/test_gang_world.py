@@ -262,6 +262,21 @@ def test_why_a_gang_waits_is_in_the_status(
 
 
 @pytest.mark.compat("gang.waiting")
+def test_what_the_scheduler_says_of_a_pod_is_told_where_the_group_says_less() -> None:
+    """The coscheduling plugin writes its reason into the Pods alone."""
+    world = start("scheduler-plugins", open_=False)
+    world.advance(1)
+    unscheduled = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}
+    for pod in world.pods():
+        world.client.patch(
+            PODS, pod, {"status": {"conditions": [unscheduled]}}, "status"
+        )
+    world.advance(30)
+    assert "(phase Pending); pi-" in world.status()["message"]
+    assert world.status()["message"].endswith(": 0/1 nodes")
+
+
+@pytest.mark.compat("gang.waiting")
 @pytest.mark.parametrize("scheduler", ["scheduler-plugins", "volcano"])
 def test_a_gang_larger_than_the_job_is_named_as_such(scheduler: str) -> None:
     """Nobody else says so; and the user's correction is carried out."""

@@ -325,6 +325,11 @@ NATIVE = "scheduling.k8s.io/v1beta1"
         (NATIVE, {}, "no scheduler has looked at it yet"),
         (
             NATIVE,
+            {"conditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            "no scheduler has looked at it yet",
+        ),
+        (
+            NATIVE,
             {
                 "conditions": [
                     {

@@ -4,7 +4,7 @@ Launcher and workers are one gang: N+1 Pods or none, unless the user says how ma
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from mpiop.reconcile import gang as schedulers
 from mpiop.reconcile import names, quantity
@@ -106,6 +106,8 @@ def mark(pod: dict[str, Any], job: MPIJob, install: Install, role: str) -> None:
             # kube-scheduler places no gang whose Pods differ in priority from it.
             if name := priority_class(job):
                 spec["priorityClassName"] = name
+        case _:
+            assert_never(gang.kind)
 
 
 def _policy(job: MPIJob) -> SchedulingPolicy:
