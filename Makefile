@@ -2,11 +2,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# Run a command, then say how long it took.
+timed = @echo '$(1)'; begin=$$(date +%s); $(1); code=$$?; echo "  $$(($$(date +%s) - begin)) s"; exit $$code
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format lint types imports docs controlplane test e2e check bench mutants lock clean
+.PHONY: help setup demo format lint types imports current docs controlplane test e2e check bench mutants lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
 
 $(VENV)/.run: requirements/run.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -29,13 +31,13 @@ format: setup ## rewrite the code in house style
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 lint: setup ## style
-	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	$(call timed,$(BIN)/ruff format --check . && $(BIN)/ruff check .)
 
 types: setup ## types, strictly
-	$(BIN)/mypy
+	$(call timed,$(BIN)/mypy)
 
 imports: setup ## who may import whom
-	$(BIN)/lint-imports
+	$(call timed,$(BIN)/lint-imports)
 
 docs: setup ## regenerate what is generated in docs/
 	$(BIN)/python -m mpiop.states.diagram docs/states.md
@@ -53,12 +55,15 @@ e2e: setup ## tests that need an API server: ours, or the one of MPIOP_E2E_KUBEC
 	@$(BIN)/python -m tests.support.assets --if-possible
 	$(BIN)/python -m pytest -m kubernetes $(ARGS)
 
-check: lint types imports ## everything CI runs; ends in pytest's summary
-	$(BIN)/python -m mpiop.states.diagram --check docs/states.md
-	$(BIN)/python -m mpiop.cli.flags --check docs/operations.md
-	$(BIN)/python -m tests.compatibility docs/compatibility.md --check
-	$(BIN)/python -m tests.deploy docs/install.md --check
-	@$(BIN)/python -m tests.support.assets --if-possible
+current: setup ## what is generated is what its source says, the pins included
+	$(call timed,$(BIN)/python -m mpiop.states.diagram --check docs/states.md)
+	$(call timed,$(BIN)/python -m mpiop.cli.flags --check docs/operations.md)
+	$(call timed,$(BIN)/python -m tests.compatibility docs/compatibility.md --check)
+	$(call timed,$(BIN)/python -m tests.deploy docs/install.md --check)
+	$(call timed,$(BIN)/python -m tests.support.locks --check)
+
+check: lint types imports current ## everything CI runs, each step with its seconds; ends in pytest's summary
+	$(call timed,$(BIN)/python -m tests.support.assets --if-possible)
 	$(BIN)/python -m pytest --cov --cov-report=term --durations=10
 
 bench: setup ## figures of this machine; ARGS="--json FILE" keeps them
@@ -68,9 +73,7 @@ mutants: setup ## break each property on purpose; its test must notice
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
 lock: setup ## pin dependencies anew
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra local --group pyproject.toml:build -o requirements/run.txt pyproject.toml
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra local --group pyproject.toml:dev -o requirements/dev.txt pyproject.toml
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --group pyproject.toml:image -c requirements/run.txt -o requirements/operator.txt pyproject.toml
+	@$(BIN)/python -m tests.support.locks
 
 clean: ## remove what `make` made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
