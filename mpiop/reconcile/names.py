@@ -39,6 +39,7 @@ FIELD_MANAGER: Final = "mpiop"
 LONGEST_LABEL: Final = 63  # characters of a DNS label, and of a label's value
 
 LAUNCHER: Final = "launcher"
+WAIT_CONTAINER: Final = "mpiop-wait"
 WORKER: Final = "worker"
 
 CONFIG_MOUNT: Final = "/etc/mpi"

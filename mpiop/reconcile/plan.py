@@ -147,6 +147,7 @@ def _looks(facts: Facts) -> tuple[Look, ...]:
     wanted: tuple[Look | None, ...] = (
         inherited.look(facts),
         attempts.wanted_log(facts),
+        startup.held_up(facts),
     )
     looks = [look for look in wanted if look is not None]
     if facts.finished:
@@ -209,7 +210,7 @@ def _requeue(facts: Facts, phase: Phase, later: float | None) -> float | None:
     if facts.recorded.missing is not None:
         age = facts.since(facts.recorded.missing.since)
         waits.append(worker_loss.GRACE_SECONDS - age)
-    if startup.has_no_pod(facts) or startup.silent(facts):
+    if startup.has_no_pod(facts) or startup.silent(facts) or startup.held_up(facts):
         waits.append(LOOK_AGAIN_SECONDS)
     return min((wait for wait in waits if wait is not None and wait > 0), default=None)
 

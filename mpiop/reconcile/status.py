@@ -132,7 +132,12 @@ def _launcher_wait(facts: Facts) -> str:
     pod = facts.launcher
     if pod is None:
         return ""
-    return trouble(pod) or f"{pod.name} waits until it reaches every worker"
+    if found := trouble(pod):
+        return found
+    look = startup.held_up(facts)
+    said = facts.snapshot.answers.get(look) if look else None
+    why = f": {said.strip()}" if said else ""
+    return f"{pod.name} waits until it reaches every worker{why}"
 
 
 def _layout(facts: Facts) -> str:

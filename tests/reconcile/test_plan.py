@@ -541,6 +541,19 @@ def test_a_worker_that_waits_without_a_word_shows_its_events() -> None:
     assert "last line" in status_of(actions)["message"]
 
 
+def test_a_launcher_that_does_not_reach_its_workers_says_which() -> None:
+    """Its init container knows the first that does not answer; the status tells."""
+    workers = (worker(0), worker(1))
+    pods = (launcher_job(), launcher_pod(started=False))
+    ready = after(mpijob(), step(snapshot(mpijob(), *base(), *workers, *pods)))
+
+    actions = step(snapshot(ready, *base(), *workers, *pods), 20)
+
+    said = status_of(actions)
+    assert said["reason"] == "Waiting"
+    assert said["message"].endswith("every worker: first line\nlast line")
+
+
 def test_a_worker_that_runs_and_is_not_ready_is_named_with_its_probe() -> None:
     """Where it says nothing itself, its Events do; never once the launcher runs."""
     started = after(mpijob(), step(snapshot(mpijob(), *base())))

@@ -164,7 +164,7 @@ def _wait(main: Json) -> Json:
         entry for entry in items(main, "env") if text(entry, "name") != "MPIOP_RECORD"
     ]
     return {
-        "name": "mpiop-wait",
+        "name": names.WAIT_CONTAINER,
         **shared,
         "command": ["/bin/sh", f"{names.CONFIG_MOUNT}/wait.sh"],
         "env": [*kept, {"name": "MPIOP_REPORT", "value": path}],

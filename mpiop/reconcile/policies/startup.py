@@ -6,6 +6,8 @@ it can succeed (design 6); here is decided when its Job is made or resumed.
 
 from typing import Final
 
+from mpiop.reconcile import names
+from mpiop.reconcile.actions import LookLog
 from mpiop.reconcile.causes import trouble, whereabouts
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import LauncherCreationPolicy
@@ -76,6 +78,16 @@ def silent(facts: Facts) -> PodView | None:
         if not trouble(pod) and facts.since(pod.created) >= BLOCKED_SECONDS:
             return pod
     return None
+
+
+def held_up(facts: Facts) -> LookLog | None:
+    """Name the log that says which worker a launcher does not reach, if one waits."""
+    pod = facts.launcher
+    if pod is None or pod.started or pod.terminal or pod.deleted or trouble(pod):
+        return None
+    if not facts.workers_ready or _ready_for(facts) < BLOCKED_SECONDS or not pod.node:
+        return None
+    return LookLog(pod.name, names.WAIT_CONTAINER, 1)
 
 
 def lost_node(facts: Facts) -> str:
