@@ -49,9 +49,12 @@ def blocked(facts: Facts) -> bool:
 
 
 def running(facts: Facts) -> tuple[Action, ...]:
-    """Make and mend everything of a job that is not suspended."""
+    """Make and mend everything of a job that is not suspended.
+
+    What cannot be made keeps nothing from ending that has to end.
+    """
     if blocked(facts):
-        return ()
+        return tuple(_end_attempt(facts))
     if gang.held(facts):
         return (*_base(facts), *_surplus(facts))
     return (
@@ -238,7 +241,7 @@ def _end_attempt(facts: Facts) -> Iterator[Action]:
     job = facts.launcher_job
     if late and job is not None and job.inherited:  # it would make another Pod
         yield clean_up.suspend(facts, job)
-    elif late or startup.unreachable(facts):
+    elif late or (startup.unreachable(facts) and not facts.launcher_inherited):
         yield Delete(Ref("Pod", facts.job.namespace, pod.name), pod.uid)
 
 

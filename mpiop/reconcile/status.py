@@ -68,7 +68,9 @@ def replica_statuses(facts: Facts, *, ended: bool) -> Json:
     launchers = [pod for pod in facts.launchers if pod.deleted is None and not ended]
     bare = [pod.phase for pod in facts.launchers if pod.owner == facts.job.uid]
     ends = [*(job.terminal for job in facts.jobs.values()), *bare]
+    ruling = facts.recorded.ruling
     succeeded = any(end in {"Complete", "Succeeded"} for end in ends)
+    succeeded |= ruling is not None and ruling.succeeded
     failed = ends.count("Failed")
     return {
         "Launcher": {

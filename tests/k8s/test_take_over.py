@@ -24,7 +24,7 @@ def harness(faults: Faults | None = None) -> Harness:
 def left(world: Harness, flavour: str, **run_policy: Any) -> Upstream:  # noqa: ANN401
     """Let the other operator get as far as a launcher that runs."""
     version = V2 if flavour == V2 else V1
-    upstream = Upstream(world, mpijob(version, **run_policy), flavour)
+    upstream = Upstream(world.client, mpijob(version, **run_policy), flavour)
     upstream.base()
     upstream.workers()
     upstream.launcher()
@@ -164,7 +164,7 @@ def test_a_bare_launcher_that_failed_is_an_attempt(
 def test_a_suspended_job_gets_a_launcher_of_ours() -> None:
     """Theirs has keys that no worker of ours takes: it stays suspended for ever."""
     world = harness()
-    upstream = Upstream(world, mpijob(suspend=True))
+    upstream = Upstream(world.client, mpijob(suspend=True))
     upstream.base()
     upstream.launcher(suspend=True)
     upstream.status("Created", "Suspended")
@@ -206,7 +206,7 @@ def test_a_bare_launcher_is_suspended_by_deletion(flavour: str) -> None:
 def test_workers_without_a_launcher_are_made_anew() -> None:
     """Their keys are not ours; the launcher would not reach them."""
     world = harness()
-    upstream = Upstream(world, mpijob())
+    upstream = Upstream(world.client, mpijob())
     upstream.base()
     upstream.workers()
     upstream.status("Created")
@@ -326,3 +326,21 @@ def test_without_a_look_nothing_is_started() -> None:
     world.run_until(lambda: bool(verdict(world)), limit=600)
     assert status(world)["result"] == "Succeeded"
     assert jobs(world) == []
+
+
+@pytest.mark.compat("take-over")
+@pytest.mark.parametrize("flavour", [V2, *BARE])
+def test_an_inherited_launcher_that_waits_is_left_to_wait(flavour: str) -> None:
+    """It has none of our remote starts to prove: only a person may give it up."""
+    world = harness()
+    left(world, flavour)
+    world.node.held = {"pi-launcher"}
+    world.cluster.settle()
+    world.node.held |= {pod["metadata"]["name"] for pod in launchers(world)}
+    world.advance(1200)
+    assert verdict(world) == ""
+    assert world.transport.counts["delete", "pods"] == 0
+    world.node.held.clear()
+    world.run_until(lambda: bool(verdict(world)), limit=120)
+    assert status(world)["result"] == "Succeeded"
+    assert len(launchers(world)) == 1

@@ -255,6 +255,10 @@ def test_a_lost_worker_ends_the_attempt_after_ten_seconds() -> None:
     assert "phase" not in status_of(first)
     assert deleted(first) == []
     assert plan(snapshot(after(job, first), *world), NOW).requeue_after == 10
+    ref = Ref("Pod", "default", f"{NAME}-worker-1")
+    quota = Finding(FindingKind.DENIED, ref, "exceeded quota", 1)
+    held = step(snapshot(after(job, first), *world, findings=(quota,)), 10)
+    assert deleted(held) == [f"{NAME}-launcher-abcde"]
     later = step(snapshot(after(job, first), *world), 10)
     assert deleted(later) == [f"{NAME}-launcher-abcde"]
 

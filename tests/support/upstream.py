@@ -7,12 +7,13 @@ from mpiop.local.client import (
     JOBS,
     PODS,
     SERVICES,
+    Client,
     Json,
     Resource,
 )
 from mpiop.reconcile import names
 from tests.reconcile.build import template
-from tests.support.harness import MPIJOBS, Harness
+from tests.support.harness import MPIJOBS
 
 V1: Final = "kubeflow.org/v1"
 V2: Final = "kubeflow.org/v2beta1"
@@ -49,19 +50,24 @@ class Upstream:
     """The other operator, which did some of its work and is no more.
 
     Args:
-        world: where.
+        client: leads to the server.
         job: the MPIJob; it is created.
         flavour: V2, V1 or TRAINING.
     """
 
-    def __init__(self, world: Harness, job: Json, flavour: str = V2) -> None:
-        self.world = world
+    def __init__(
+        self, client: Client, job: Json, flavour: str = V2, namespace: str = "default"
+    ) -> None:
+        self.client = client
         self.flavour = flavour
-        self.job = world.create(job)
+        self.namespace = namespace
+        meta = {**job["metadata"], "namespace": namespace}
+        resource = Resource(job["apiVersion"], "mpijobs")
+        self.job = client.create(resource, {**job, "metadata": meta})
 
     def status(self, *conditions: str, **more: object) -> None:
         """Write a status with these conditions True."""
-        now = self.world.cluster.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = self.job["metadata"]["creationTimestamp"]
         entries = [
             {
                 "type": one,
@@ -74,14 +80,18 @@ class Upstream:
             for one in conditions
         ]
         status = {"conditions": entries, "startTime": now, **more}
-        live = self.world.client.get(MPIJOBS, "default", "pi")
-        self.world.client.patch(MPIJOBS, live, {"status": status}, "status")
+        live = self.client.get(MPIJOBS, self.namespace, "pi")
+        self.client.patch(MPIJOBS, live, {"status": status}, "status")
 
     def make(self, resource: Resource, name: str, **more: Any) -> Json:  # noqa: ANN401
         """Create a child of the job."""
-        meta = {"name": name, "ownerReferences": [self._owner()]}
-        meta |= {"labels": more.pop("labels", {"app": "pi"})}
-        return self.world.cluster.create(resource, meta, **more)
+        meta = {
+            "name": name,
+            "namespace": self.namespace,
+            "ownerReferences": [self._owner()],
+            "labels": more.pop("labels", {"app": "pi"}),
+        }
+        return self.client.create(resource, {"metadata": meta, **more})
 
     def base(self) -> None:
         """Make what stands beside the Pods."""
