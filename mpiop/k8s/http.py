@@ -146,18 +146,22 @@ class HttpStream:
         self._chunks = response.stream(CHUNK_BYTES)
         self._rest = b""
         self._reading = threading.Lock()
-        self._ended = False
+        self._ended = threading.Event()
 
     def read(self) -> Sequence[bytes] | None:
         """Wait for events; None once the server ends the watch or says nothing."""
         with self._reading:
-            while not self._ended:
+            while not self._ended.is_set():
                 try:
                     chunk = next(self._chunks, b"")
                 except HTTPError:  # silent for too long, cut off, or closed by us
                     chunk = b""
+                # Whoever closes takes the TLS layer away from under a read, which then
+                # gives the bytes of the wire: nothing that came since is an event.
+                if self._ended.is_set():
+                    break
                 if not chunk:
-                    self._ended = True
+                    self._ended.set()
                 *lines, self._rest = (self._rest + chunk).split(b"\n")
                 if lines:
                     return lines
@@ -166,7 +170,7 @@ class HttpStream:
 
     def close(self) -> None:
         """End the stream; a `read` in another thread returns."""
-        self._ended = True
+        self._ended.set()
         if self._reading.acquire(blocking=False):
             try:
                 self._response.close()

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from mpiop import __version__
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.credentials import load
 from mpiop.k8s.errors import Unreachable, Unsent
-from mpiop.k8s.http import HttpTransport, warnings_of
+from mpiop.k8s.http import HttpStream, HttpTransport, warnings_of
 from mpiop.k8s.settings import Settings, SettingsError
 from mpiop.k8s.transport import Call, Reply
 from tests.support.served import Served, served
@@ -222,3 +223,30 @@ def test_the_flag_wins_over_the_variable(server: Served) -> None:
     assert host == load(told, {}).host
     with pytest.raises(SettingsError):
         load(Settings(), {"KUBECONFIG": "/nowhere"})
+
+
+def test_bytes_of_the_wire_are_no_events() -> None:
+    """Closing a watch takes TLS away from under a read in another thread.
+
+    What that read gets is encrypted, and may well hold the end of a line.
+    """
+
+    class Response:
+        """An answer whose reader is told to end in the middle of a read."""
+
+        stream: Any
+
+        def close(self) -> None: ...
+
+        def shutdown(self) -> None: ...
+
+    def chunks(_size: int) -> Iterator[bytes]:
+        yield b'{"type": "BOOKMARK"}\n'
+        watch.close()
+        yield b"\x17\x03\x03\xff\n"
+
+    response: Any = Response()
+    response.stream = chunks
+    watch = HttpStream(response)
+    assert watch.read() == [b'{"type": "BOOKMARK"}']
+    assert watch.read() is None
