@@ -31,8 +31,9 @@ def said(actions: tuple[Any, ...]) -> list[tuple[str, str]]:
 
 
 def counted(actions: tuple[Any, ...]) -> list[str]:
-    """Name the counters that are raised."""
-    return [one.metric for one in actions if isinstance(one, Count)]
+    """Name the counters of jobs that are raised."""
+    found = [one.metric for one in actions if isinstance(one, Count)]
+    return [metric for metric in found if metric.startswith("jobs_")]
 
 
 def told(job: Obj) -> list[tuple[str, str, str]]:
