@@ -22,7 +22,7 @@ from tests.support.deployed import (
     only,
 )
 from tests.support.installed import kubectl, nothing_forbidden
-from tests.support.live import await_job, await_phase, create, playing, pods, status
+from tests.support.live import await_job, await_phase, create, playing, status
 from tests.support.process import Replica, operator, until
 
 pytestmark = pytest.mark.needs("kubernetes")
@@ -33,8 +33,10 @@ APART: Final = ("kubectl-exec", "namespaced")
 
 
 @pytest.fixture
-def admin(bare_cluster: Cluster, tmp_path: Path) -> Kubectl:
-    return kubectl(bare_cluster, tmp_path, NAME)
+def admin(bare_cluster: Cluster, tmp_path: Path) -> Iterator[Kubectl]:
+    """The administrator; the Pod of what is installed is played by a kubelet."""
+    with playing(bare_cluster, NAME):
+        yield kubectl(bare_cluster, tmp_path, NAME)
 
 
 @pytest.fixture
@@ -60,6 +62,7 @@ def test_it_is_applied_created_and_removed(admin: Kubectl) -> None:
     """Without a warning; applying again changes nothing; jobs outlive the operator."""
     whole = str(ONE_FILE)
     admin.run("apply", STRICT, "-f", whole)
+    admin.run("rollout", "status", "deployment/mpi-operator")  # restricted, and made
     assert changed(admin.run("apply", STRICT, "-f", whole)[0]) == []
     admin.run("diff", "-f", whole)
     admin.run("apply", STRICT, "--dry-run=server", "-k", str(DEPLOY))
@@ -70,12 +73,6 @@ def test_it_is_applied_created_and_removed(admin: Kubectl) -> None:
     admin.run("create", STRICT, "-f", whole)
     admin.run("delete", "-f", whole)
     assert NAME not in admin.run("get", "clusterroles,crd", "-o", "name")[0]
-
-
-@pytest.mark.usefixtures("one_file")
-def test_its_pod_is_made(bare_cluster: Cluster) -> None:
-    """In a namespace that enforces the restricted profile."""
-    bare_cluster.eventually(lambda: pods(bare_cluster, NAME), "the operator's Pod")
 
 
 @pytest.mark.compat("crd.names", "crd.versions")
