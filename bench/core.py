@@ -31,7 +31,7 @@ def advancing() -> Figure:
             advance(phase, seen)
 
     all_pairs()
-    per_pair = scaled(cpu(all_pairs, repeats=7), 1e6 / len(pairs))
+    per_pair = scaled(cpu(all_pairs, repeats=3), 1e6 / len(pairs))
     return Figure(
         "advance, mean over all pairs", "us", per_pair, target=ADVANCE_TARGET_US
     )
@@ -65,7 +65,7 @@ def planning() -> Iterator[Figure]:
     for workers, target in PLAN_TARGETS_MS.items():
         seen = settled(workers)
         plan(seen, build.NOW)
-        spent = cpu(lambda seen=seen: plan(seen, build.NOW), repeats=9)  # type: ignore[misc] # bound now
+        spent = cpu(lambda seen=seen: plan(seen, build.NOW), repeats=5)  # type: ignore[misc] # bound now
         each[workers] = statistics.median(spent) / workers
         what = f"plan that changes nothing, {workers:,} workers"
         yield Figure(what, "ms", scaled(spent, 1e3), target)

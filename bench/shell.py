@@ -66,7 +66,7 @@ def settled_reconcile() -> Iterator[Figure]:
         found.operator.queue.add(key)
         found.operator.step()
 
-    spent = cpu(again, repeats=9, times=5)
+    spent = cpu(again, repeats=5, times=3)
     written = found.transport.writes - before
     found.operator.close()
     what = f"settled reconcile, {SETTLED_WORKERS} workers"
@@ -111,7 +111,7 @@ def pod_event() -> Figure:
             stream=Canned([changed(pod, next(versions)) for _ in range(POD_EVENTS)]),
         )
 
-    spent = cpu(reflector.step, repeats=7, before=events)
+    spent = cpu(reflector.step, repeats=3, before=events)
     found.operator.close()
     return Figure("reflector, one Pod event", "us", scaled(spent, 1e6 / POD_EVENTS))
 

@@ -458,6 +458,15 @@ def test_a_long_message_is_cut_between_characters() -> None:
     assert events.cut("a" + "é" * 600) == "a" + "é" * 511
 
 
+def test_an_event_that_is_there_is_told(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Said in this very second already: no failure, and nothing to log."""
+    world.server.replies["POST", "events"] = TAKEN
+    assert world.run(EmitEvent("Normal", "Running", "it runs")) == Report(acted=1)
+    assert caplog.records == []
+
+
 def test_a_lost_event_fails_nothing(world: World) -> None:
     """That an Event cannot be written is logged and forgotten."""
     world.executor.api = Api(Fence(Server(), lambda: False), FakeTime().clock)

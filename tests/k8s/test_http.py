@@ -142,6 +142,13 @@ def accept_and_close(listener: socket.socket) -> None:
     listener.accept()[0].close()
 
 
+def cut_short(listener: socket.socket) -> None:
+    """Promise more than is sent."""
+    with listener.accept()[0] as connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+
+
 def plain(listener: socket.socket) -> Configuration:
     """Credentials for a server without TLS."""
     return Configuration(host=f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -159,6 +166,48 @@ def test_no_connection_is_told_from_no_answer(tmp_path: Path) -> None:
         assert not isinstance(lost.value, Unsent)
     with pytest.raises(Unsent):
         transport.request(Call("GET", PODS))
+    transport.close()
+
+
+def test_half_an_answer_is_none() -> None:
+    """Who knows what the server has done."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transport = HttpTransport(lambda: plain(listener), Clock.system())
+        answer = threading.Thread(target=cut_short, args=(listener,))
+        answer.start()
+        with pytest.raises(Unreachable) as lost:
+            transport.request(Call("GET", PODS))
+        answer.join(20)
+        assert not isinstance(lost.value, Unsent)
+        transport.close()
+
+
+def test_a_watch_that_has_ended_can_be_closed(transport: HttpTransport) -> None:
+    """Also by a thread that comes while another still reads."""
+    stream: Any = transport.watch(Call("GET", CONFIG_MAPS, (("watch", "true"),)), 300.0)
+    with stream._reading:
+        stream._response.close()
+        stream.close()
+    assert stream.read() is None
+
+
+def test_credentials_are_not_read_again_at_once(server: Served) -> None:
+    """The second refusal in a moment is an answer."""
+    settings, loads, now = Settings(kubeconfig=server.kubeconfig), list[int](), [0.0]
+
+    def load_bad() -> Configuration:
+        loads.append(1)
+        found = load(settings)
+        found.api_key = {"BearerToken": "Bearer wrong"}
+        found.refresh_api_key_hook = None
+        return found
+
+    system = Clock.system()
+    clock = Clock(system.now, lambda: now[0], system.sleep, system.chance)
+    transport = HttpTransport(load_bad, clock)
+    now[0] = 60.0
+    assert [transport.request(Call("GET", PODS)).status for _ in "ab"] == [401, 401]
+    assert len(loads) == 2
     transport.close()
 
 

@@ -50,6 +50,14 @@ def test_an_unknown_job_is_no_key(store: Store) -> None:
     assert names(store) == {"a"}
 
 
+def test_a_child_without_our_label_is_nobodys(store: Store) -> None:
+    """It leads to no job, and is none's child."""
+    stranger = pod("a", 5)
+    stranger["metadata"]["labels"] = {}  # type: ignore[index] # it is a dict
+    assert store.put("Pod", entry("Pod", stranger)) is None
+    assert names(store) == set()
+
+
 def test_namespaces_are_apart(store: Store) -> None:
     """A Pod elsewhere that copies the label is not among the children."""
     stranger = pod("a", 5)

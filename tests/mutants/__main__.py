@@ -18,6 +18,8 @@ from tests.mutants.table import MUTANTS, Mutant
 
 TREE = ("mpiop", "tests", "deploy", "docs", "pyproject.toml", "README.md")
 PASSED, FAILED = 0, 1  # pytest's exit codes; others mean that it could not run
+NO_VERDICT = -1
+LIMIT_SECONDS = 600  # a test that does not end has noticed nothing
 
 
 def copy(target: Path) -> None:
@@ -33,15 +35,20 @@ def copy(target: Path) -> None:
 def pytest(folder: Path, tests: Iterable[str]) -> int:
     """Run tests there; give the exit code."""
     command = [sys.executable, "-B", "-m", "pytest", "-qx", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, *tests],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [*command, *tests],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=LIMIT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        print(f"no verdict within {LIMIT_SECONDS} s")
+        return NO_VERDICT
     if done.returncode not in {PASSED, FAILED}:
         print(done.stdout)
     return done.returncode

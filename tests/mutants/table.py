@@ -8,7 +8,8 @@ STATES, PLANS = "tests/states/test_machine.py", "tests/property/test_plan.py"
 STORIES, COST = "tests/reconcile/test_plan.py", "tests/reconcile/test_cost.py"
 CORNERS = "tests/reconcile/test_corners.py"
 EXECUTOR, REFLECTOR = "tests/k8s/test_executor.py", "tests/k8s/test_reflector.py"
-STORE = "tests/k8s/test_store.py"
+STORE, LEADER = "tests/k8s/test_store.py", "tests/k8s/test_leader.py"
+GANG = "tests/reconcile/test_gang_world.py"
 
 
 @attrs.frozen
@@ -88,7 +89,7 @@ MUTANTS: Final = (
         "reconcile/facts.py",
         "if p.role == names.WORKER and p.owner == job.uid]",
         "if p.role == names.WORKER]",
-        (PLANS, "test_only_own_children_are_changed"),
+        (CORNERS, "test_a_pod_with_our_labels_and_another_owner_is_left_alone"),
     ),
     Mutant(
         "deletes carry the uid",
@@ -109,7 +110,7 @@ MUTANTS: Final = (
         "reconcile/status.py",
         "    if not changed:\n        return None, None\n",
         "",
-        (COST, "test_a_second_reconcile_costs_nothing"),
+        (CORNERS, "test_a_status_that_says_it_already_is_not_written"),
     ),
     Mutant(
         "an exit code of 0 after a worker's end is no success",
@@ -239,5 +240,47 @@ MUTANTS: Final = (
         "known = old.version if old else shelf.gone.get(new.key, -1)",
         "known = old.version if old else -1",
         (STORE, "test_the_past_does_not_come_back"),
+    ),
+    Mutant(
+        "a leader stops when its right is over",
+        "k8s/leader.py",
+        "self._valid_until = begin + self._lock.renew",
+        "self._valid_until = begin + self._lock.lease",
+        (LEADER, "test_a_server_that_is_away_stops_the_leader_and_not_for_longer"),
+    ),
+    Mutant(
+        "a right counts from before its renewal was sent",
+        "k8s/leader.py",
+        "self._valid_until = begin +",
+        "self._valid_until = self._clock.monotonic() +",
+        (LEADER, "test_never_two_and_in_the_end_one"),
+    ),
+    Mutant(
+        "a Lease that is not there counts as held",
+        "k8s/leader.py",
+        "left = 0.0 if self.leading else self._respected(None)",
+        "left = 0.0",
+        (LEADER, "test_a_lease_that_is_not_there_counts_as_held"),
+    ),
+    Mutant(
+        "nothing is sent without the lease",
+        "k8s/fence.py",
+        "if self._closed or not self._may_write():",
+        "if self._closed:",
+        (EXECUTOR, "test_nothing_is_sent_without_the_lease"),
+    ),
+    Mutant(
+        "a gang starts in a group of its own",
+        "reconcile/policies/gang.py",
+        "return going and not _staying(facts)",
+        "return False",
+        (GANG, "test_new_pods_wait_for_a_group_that_is_going"),
+    ),
+    Mutant(
+        "a group outlives its Pods",
+        "reconcile/policies/gang.py",
+        "    if _staying(facts):\n        return ()\n",
+        "",
+        (GANG, "test_pods_that_stay_keep_their_group"),
     ),
 )

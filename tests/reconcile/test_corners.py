@@ -95,6 +95,28 @@ def test_exit_code_0_with_a_worker_on_its_way_out_is_a_failed_attempt() -> None:
     assert told["reason"] == "WorkerLost"
 
 
+def test_a_pod_with_our_labels_and_another_owner_is_left_alone() -> None:
+    """Neither replaced by a worker nor deleted when the job is cleaned up."""
+    foreign = worker(1)
+    foreign["metadata"]["ownerReferences"][0]["uid"] = "uid-of-another"
+    pod = ended(launcher_pod(), terminated(0, -2, message="+0\n+1"), "Succeeded")
+    job = running(cleanPodPolicy="Running")
+    world = [*base(), *WORKERS, COMPLETE, pod]
+    job = after(job, step(snapshot(job, *world)))
+
+    actions = step(snapshot(job, *base(), worker(0), foreign, COMPLETE, pod))
+
+    gone = [one.ref.name for one in actions if isinstance(one, Delete)]
+    assert gone == [f"{NAME}-worker-0"]
+
+
+def test_a_status_that_says_it_already_is_not_written() -> None:
+    """However old the last write is."""
+    seen = snapshot(running(), *base(), *WORKERS, launcher_job(), launcher_pod())
+
+    assert step(seen, 60) == ()
+
+
 def test_a_failure_with_a_lost_worker_names_the_worker() -> None:
     """The loss is the cause, not the launcher's own exit code."""
     dead = ended(worker(1), terminated(137, -5, reason="OOMKilled"), "Failed")

@@ -10,18 +10,39 @@ import yaml
 
 from mpiop.local.client import PODS
 from mpiop.reconcile.plan import plan
+from mpiop.states import Phase
 from tests.support.harness import Harness
 from tests.support.transport import by_verb
 
 SAMPLES = Path("deploy/samples")
 CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
-PHASES = ["Created", "WorkersReady", "LauncherRunning", "Cleaned"]
+TRANSPORTS = {
+    "KubectlExec": "openmpi-helloworld.yaml",
+    "SSH": "openmpi-helloworld-ssh.yaml",
+}
+WITHOUT_RETRY = {"backoffLimit": 0, "cleanPodPolicy": "None"}
+POLICIES: dict[str, dict[str, object]] = {  # what it takes to rest in a phase
+    "Suspended": {"suspend": True},
+    "Succeeded": WITHOUT_RETRY,
+    "Failed": WITHOUT_RETRY,
+}
 
 
-def world(sample: str) -> Harness:
-    """Give a cluster with the CRD as shipped and a sample job in it."""
+def world(sample: str, phase: str = "") -> Harness:
+    """Give a cluster with the CRD as shipped and a sample job in it.
+
+    With a phase, the job is one that comes to rest there.
+    """
     found = Harness(plan, crd=CRD)
-    found.create(yaml.safe_load((SAMPLES / sample).read_text(encoding="utf-8")))
+    job: Any = yaml.safe_load((SAMPLES / sample).read_text(encoding="utf-8"))
+    spec = job["spec"]
+    if phase in POLICIES:
+        spec.pop("cleanPodPolicy", None)
+        spec["runPolicy"] = {**spec.get("runPolicy", {}), **POLICIES[phase]}
+    if phase == "Invalid":
+        template = spec["mpiReplicaSpecs"]["Launcher"]["template"]
+        template["spec"]["containers"][0]["command"] = "mpirun"
+    found.create(job)
     return found
 
 
@@ -95,14 +116,17 @@ def hold(found: Harness, phase: str) -> None:
     found.node.workers_ready = phase != "Created"
     if phase == "LauncherRunning":
         found.node.launcher_seconds = 1e6
+    if phase == "Failed":
+        found.node.exits = [3]
 
 
 @pytest.mark.defect("D9", "E4")
-@pytest.mark.parametrize("phase", PHASES)
-def test_a_second_reconcile_costs_nothing(phase: str) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("phase", Phase)
+def test_a_second_reconcile_costs_nothing(phase: str, transport: str) -> None:
     """In every phase, an operator that starts anew finds nothing to write."""
-    sample = "openmpi-helloworld-ssh.yaml"
-    found = world(sample)
+    sample = TRANSPORTS[transport]
+    found = world(sample, phase)
     hold(found, phase)
     found.run_until(lambda: found.phase(name(sample)) == phase, limit=60)
     found.advance(30)  # words about what keeps the job waiting come after ten seconds
