@@ -45,15 +45,17 @@ def admit_namespace(backend: Backend, call: Call) -> None:
         raise StatusError(refusal.code, refusal.reason, refusal.message, details)
 
 
-def admit_create(backend: Backend, call: Call, obj: Object) -> None:
+def admit_create(backend: Backend, call: Call, obj: Object, asked: str) -> None:
     """Complete and judge a new object, defaults already in.
+
+    A refusal names the object as it was `asked` for, perhaps by a generateName alone.
 
     Raises:
         StatusError: 403.
     """
     match (call.resource.group, call.resource.kind_name):
         case ("", "Pod"):
-            _service_account(backend, call, obj)
+            _service_account(backend, call, obj, asked)
             _priority(backend, call, obj["spec"])
             _tolerations(obj["spec"])
         case ("", "Service"):
@@ -62,14 +64,14 @@ def admit_create(backend: Backend, call: Call, obj: Object) -> None:
             return
 
 
-def _service_account(backend: Backend, call: Call, pod: Object) -> None:
+def _service_account(backend: Backend, call: Call, pod: Object, asked: str) -> None:
     spec = pod["spec"]
     name = spec["serviceAccountName"]
     account = backend.find("serviceaccounts", name, call.namespace)
     if account is None:
         why = f"error looking up service account {call.namespace}/{name}: "
         missing = f'serviceaccount "{name}" not found'
-        raise forbidden(call.resource, pod["metadata"]["name"], why + missing)
+        raise forbidden(call.resource, asked, why + missing)
     wanted = spec.get(
         "automountServiceAccountToken",
         account.get("automountServiceAccountToken", True),

@@ -66,9 +66,10 @@ def create_object(backend: Backend, call: Call, obj: Object) -> Written:
     check_type(call, obj)
     admit_namespace(backend, call)
     warnings = decode(call, obj)
+    asked = metadata(obj).get("name") or metadata(obj).get("generateName", "")
     new_metadata(backend, call, obj)
     schema.default(resource.schema, obj)
-    admit_create(backend, call, obj)
+    admit_create(backend, call, obj, asked)
     schema.prepare_create(resource.schema, obj)
     if errors := schema.check(resource.schema, obj):
         raise invalid(resource, metadata(obj).get("name", ""), errors)

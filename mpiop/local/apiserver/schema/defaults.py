@@ -76,14 +76,23 @@ def prepare_update(
                 new["spec"].setdefault(field, old["spec"][field])
 
 
+def own_labels(meta: Mapping[str, Any]) -> dict[str, str]:
+    """The labels by which a Job's Pods are its own; validation refuses others."""
+    return {
+        "job-name": meta["name"],
+        "batch.kubernetes.io/job-name": meta["name"],
+        "controller-uid": meta["uid"],
+        "batch.kubernetes.io/controller-uid": meta["uid"],
+    }
+
+
 def _generate_selector(job: dict[str, Any]) -> None:
     spec, meta = job["spec"], job["metadata"]
     template_meta = spec.setdefault("template", {}).setdefault("metadata", {})
     if not spec.get("manualSelector"):
         labels = template_meta.setdefault("labels", {})
-        labels["job-name"] = labels["batch.kubernetes.io/job-name"] = meta["name"]
-        labels["controller-uid"] = meta["uid"]
-        labels["batch.kubernetes.io/controller-uid"] = meta["uid"]
+        for key, value in own_labels(meta).items():
+            labels.setdefault(key, value)
         chosen = spec.setdefault("selector", {}).setdefault("matchLabels", {})
         chosen.setdefault("batch.kubernetes.io/controller-uid", meta["uid"])
     _labels_of_template(job)

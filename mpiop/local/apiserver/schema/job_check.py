@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from .defaults import own_labels
 from .errors import (
     FieldError,
     invalid,
@@ -34,7 +35,10 @@ def check_job(job: Json) -> Iterator[FieldError]:
     spec = job["spec"]
     template = spec.get("template", {})
     yield from at_least(spec, _COUNTS, "spec")
-    yield from _selector(spec, template.get("metadata", {}).get("labels", {}))
+    labels = template.get("metadata", {}).get("labels", {})
+    if not spec["manualSelector"]:
+        yield from _own_labels(job["metadata"], labels)
+    yield from _selector(spec, labels)
     yield from check_template(template, "spec.template")
     mode = spec["completionMode"]
     if mode not in {"Indexed", "NonIndexed"}:
@@ -50,6 +54,13 @@ def check_job(job: Json) -> Iterator[FieldError]:
         yield not_supported(
             "spec.podReplacementPolicy", spec["podReplacementPolicy"], allowed
         )
+
+
+def _own_labels(meta: Json, labels: Json) -> Iterator[FieldError]:
+    for key, value in own_labels(meta).items():
+        if labels.get(key) != value:
+            where = f"spec.template.metadata.labels[{key}]"
+            yield invalid(where, dict(labels), f"must be '{value}'")
 
 
 def _selector(spec: Json, labels: Json) -> Iterator[FieldError]:

@@ -1,0 +1,43 @@
+"""Controllers: the same story in the embedded cluster and in a real one."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from mpiop.local.client import NODES
+from tests.contract import stories_of_owners  # noqa: F401 (it adds to STORIES)
+from tests.contract.plain import difference
+from tests.contract.stories import STORIES, Story
+from tests.contract.worlds import embedded, real
+from tests.fake_kubelet import FakeKubelet
+from tests.support.cluster import Cluster
+from tests.support.live import NODE, now
+
+pytestmark = pytest.mark.needs("control-plane")
+Told = dict[str, "Future[list[Any]]"]
+
+
+def tell(story: Story, cluster: Cluster) -> list[Any]:
+    with cluster.namespace() as namespace:
+        return story(real(cluster, namespace))
+
+
+@pytest.fixture(scope="module")
+def told(control_plane: Cluster) -> Iterator[Told]:
+    """All stories told at once on the real cluster, each in its namespace."""
+    if control_plane.find(NODES, "", NODE) is None:
+        FakeKubelet(control_plane.client, now, NODE).register("1000", "1000Gi")
+    with ThreadPoolExecutor(8) as pool:
+        yield {
+            name: pool.submit(tell, story, control_plane)
+            for name, story in STORIES.items()
+        }
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_same_is_seen(name: str, told: Told) -> None:
+    """Conditions, counts, names, labels, owners, finalizers, Events."""
+    seen, real_seen = STORIES[name](embedded()), told[name].result()
+    assert seen == real_seen, difference(seen, real_seen)
