@@ -8,6 +8,7 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _UID: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
+_VOLUME: Final = re.compile(r"kube-api-access-[a-z0-9]{5}")
 _DROPPED: Final = frozenset({"managedFields", "selfLink"})
 
 
@@ -52,6 +53,7 @@ class Plain:
 
     def _text(self, text: str) -> str:
         text = _TIME.sub("TIME", text)
+        text = _VOLUME.sub("kube-api-access-RANDOM", text)
         text = _UID.sub(self._uid, text)
         for name in sorted(self._names, key=len, reverse=True):
             text = text.replace(name, self._names[name])

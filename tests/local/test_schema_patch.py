@@ -109,7 +109,7 @@ def test_json_patch_on_lists(patch: list[Any], result: list[int]) -> None:
     [
         ({"op": "test", "path": "/a", "value": 2}, "testing value /a failed"),
         ({"op": "test", "path": "/a", "value": True}, "testing value /a failed"),
-        ({"op": "replace", "path": "/b", "value": 2}, "missing path: /b"),
+        ({"op": "replace", "path": "/b/c", "value": 2}, "missing path: /b/c"),
         ({"op": "remove", "path": "/b"}, "missing path: /b"),
         ({"op": "add", "path": "/b/c", "value": 2}, "missing path: /b/c"),
         ({"op": "add", "path": "/l/5", "value": 2}, "no index '5'"),

@@ -15,6 +15,12 @@ _POLICY_FINALIZERS: Final = {"Foreground": "foregroundDeletion", "Orphan": "orph
 _POLICIES: Final = frozenset({"Background", *_POLICY_FINALIZERS})
 _RETURNED: Final = frozenset({("", "pods"), ("", "serviceaccounts"), ("", "services")})
 """Kinds whose deletion answers with the object instead of a Status."""
+_JOBS: Final = ("batch", "jobs")
+_JOB_WARNING: Final = (
+    "child pods are preserved by default when jobs are deleted; set "
+    "propagationPolicy=Background to remove them or set propagationPolicy=Orphan to "
+    "suppress this warning"
+)
 _LONGEST_GRACE: Final = 2**31 - 1
 _DONE: Final = frozenset({"Succeeded", "Failed"})
 
@@ -85,6 +91,23 @@ def delete_record(
 ) -> Response:
     """Delete an object that was found; see delete()."""
     _check_preconditions(call, record.obj, options)
+    if call.resource.storage == _JOBS and options.policy is None:
+        answer = _delete_marked(backend, call, record, _orphaning(record, options))
+        return attrs.evolve(answer, warnings=(_JOB_WARNING,))
+    return _delete_marked(backend, call, record, options)
+
+
+def _orphaning(record: Record, options: DeleteOptions) -> DeleteOptions:
+    """What a Job's deletion means that does not say: as before policies came up."""
+    chosen = record.obj["metadata"].get("finalizers", ())
+    if any(one in _POLICY_FINALIZERS.values() for one in chosen):
+        return options
+    return attrs.evolve(options, policy="Orphan")
+
+
+def _delete_marked(
+    backend: Backend, call: Call, record: Record, options: DeleteOptions
+) -> Response:
     old = record.copy(call.resource)
     new = record.copy(call.resource)
     _mark(backend, new, options)
@@ -98,8 +121,10 @@ def delete_record(
         return Response(200, new)
     if stays:
         return Response(200, new if new == old else keep(backend, call, new))
-    # Watchers see the grace shortened to nothing before the object goes, as from etcd.
-    if "deletionTimestamp" in old["metadata"] and new != old:
+    # Watchers see the grace shortened to nothing before the object goes, as from etcd;
+    # Pods, the one kind that has grace, are always marked first.
+    marked_first = "deletionTimestamp" in old["metadata"] or new["kind"] == "Pod"
+    if marked_first and new != old:
         return Response(200, keep(backend, call, new))
     last = backend.store.remove(call.resource.storage, call.key).copy(call.resource)
     if call.resource.storage in _RETURNED:

@@ -134,6 +134,14 @@ def invalid(resource: Named, name: str, errors: Sequence[FieldError]) -> StatusE
     return _unprocessable(f'{kind} "{name}"', details, errors)
 
 
+def version_missing(resource: Named, name: str) -> StatusError:
+    """The kind is never updated unconditionally: 422, by the resource's name."""
+    message = "Invalid value: 0: must be specified for an update"
+    error = FieldError("metadata.resourceVersion", "FieldValueInvalid", message)
+    details = _details(resource, name)
+    return _unprocessable(f'{qualified(resource)} "{name}"', details, [error])
+
+
 def invalid_patch(patched: dict[str, Any], why: str) -> StatusError:
     """The patched object cannot be decoded: 422, as real servers word it."""
     text = orjson.dumps(orjson.dumps(patched).decode()).decode()

@@ -1,9 +1,10 @@
 """What of an object the server decides, whoever writes it: identity and bookkeeping."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from .context import Backend, Call, Object
-from .errors import StatusError, conflict, invalid
+from .errors import StatusError, conflict, invalid, version_missing
 from .schema import FieldError
 
 _GENERATED: Final = frozenset(
@@ -69,28 +70,29 @@ def new_metadata(backend: Backend, call: Call, obj: Object) -> None:
 def check_preconditions(call: Call, old: Object, given: Any) -> None:  # noqa: ANN401
     """Let a write pass only over the incarnation and state that it names.
 
+    In a patch another uid is no precondition but invalid, see settle().
+
     Raises:
-        StatusError: 409, or 422 where a patch names another uid.
+        StatusError: 409, or 422 where a PUT lacks a resourceVersion that it needs.
     """
     meta = old["metadata"]
-    if given.get("uid", meta["uid"]) != meta["uid"]:
-        if call.verb == "patch":
-            message = f'Invalid value: "{given["uid"]}": field is immutable'
-            error = FieldError("metadata.uid", "FieldValueInvalid", message)
-            raise invalid(call.resource, call.name, [error])
+    if call.verb != "patch" and given.get("uid", meta["uid"]) != meta["uid"]:
         why = (
             f"Precondition failed: UID in precondition: {given['uid']}, "
             f"UID in object meta: {meta['uid']}"
         )
         raise conflict(call.resource, call.name, why)
+    lacks_version = call.verb == "update" and not given.get("resourceVersion")
+    if lacks_version and needs_version(call):
+        raise version_missing(call.resource, call.name)
     if (given.get("resourceVersion") or meta["resourceVersion"]) != (
         meta["resourceVersion"]
     ):
         raise conflict(call.resource, call.name)
 
 
-def settle(call: Call, old: Object, obj: Object) -> None:
-    """Restore in `obj` what this call may not change."""
+def settle(call: Call, old: Object, obj: Object) -> list[FieldError]:
+    """Restore in `obj` what this call may not change; say what it must not ask for."""
     resource = call.resource
     if call.subresource:
         status, meta = obj.get("status"), obj["metadata"]
@@ -106,11 +108,19 @@ def settle(call: Call, old: Object, obj: Object) -> None:
             obj["status"] = old["status"]
     if resource.custom and call.subresource:
         obj["metadata"] = dict(old["metadata"])
-    else:
-        _restore_metadata(call, old["metadata"], obj["metadata"])
+        return []
+    errors = list(_other_uid(old, obj))
+    return errors + list(_restore_metadata(old["metadata"], obj["metadata"]))
 
 
-def _restore_metadata(call: Call, old: Object, meta: Object) -> None:
+def _other_uid(old: Object, obj: Object) -> Iterator[FieldError]:
+    uid = obj["metadata"].get("uid", old["metadata"]["uid"])
+    if uid != old["metadata"]["uid"]:
+        message = f'Invalid value: "{uid}": field is immutable'
+        yield FieldError("metadata.uid", "FieldValueInvalid", message)
+
+
+def _restore_metadata(old: Object, meta: Object) -> Iterator[FieldError]:
     for field in _KEPT:
         meta.pop(field, None)
         if field in old:
@@ -122,8 +132,7 @@ def _restore_metadata(call: Call, old: Object, meta: Object) -> None:
             "Forbidden: no new finalizers can be added if the object is being deleted, "
             f"found new finalizers []string{{{listed}}}"
         )
-        error = FieldError("metadata.finalizers", "FieldValueForbidden", message)
-        raise invalid(call.resource, call.name, [error])
+        yield FieldError("metadata.finalizers", "FieldValueForbidden", message)
 
 
 def count_generation(call: Call, old: Object, obj: Object) -> None:

@@ -114,6 +114,8 @@ def list_objects(backend: Backend, pages: Pages, call: Call) -> Response:
             raise expired(f"revision {_revision(call)} is not kept as a list")
         records = selected(backend, call)
     meta: dict[str, Any] = {"resourceVersion": str(revision)}
+    if call.resource.custom:
+        meta["continue"] = ""  # real servers say so of custom resources alone
     limit = _integer(call, "limit")
     if limit and limit < len(records):
         meta["continue"] = pages.keep(records[limit:], revision)

@@ -12,6 +12,7 @@ from .errors import (
     StatusError,
     already_exists,
     bad_request,
+    conflict,
     invalid,
     invalid_patch,
     not_found,
@@ -21,11 +22,10 @@ from .managed_fields import record_writer
 from .ownership import (
     check_preconditions,
     count_generation,
-    needs_version,
     new_metadata,
     settle,
 )
-from .schema import DecodeError, FieldError, PatchError
+from .schema import DecodeError, PatchError
 from .schema.patch import JSON, MERGE, STRATEGIC
 
 _CUSTOM_PATCHES: Final = (JSON, MERGE)
@@ -33,6 +33,7 @@ _PATCHES: Final = (JSON, MERGE, STRATEGIC)
 _CREATED_BY_UPDATE: Final = frozenset(
     {
         ("", "events"),
+        ("", "services"),
         ("coordination.k8s.io", "leases"),
         ("rbac.authorization.k8s.io", "clusterrolebindings"),
         ("rbac.authorization.k8s.io", "clusterroles"),
@@ -93,11 +94,6 @@ def update(backend: Backend, call: Call) -> Written:
         StatusError: 400, 404, 409 or 422.
     """
     obj = call.body()
-    record = call.record(backend)
-    if record is None:
-        if call.resource.storage in _CREATED_BY_UPDATE and not call.subresource:
-            return create_object(backend, call, obj)
-        raise not_found(call.resource, call.name)
     check_type(call, obj)
     warnings = decode(call, obj)
     if metadata(obj).get("name") != call.name:
@@ -106,11 +102,22 @@ def update(backend: Backend, call: Call) -> Written:
             f"the name of the object ({given}) does not match the name on the URL "
             f"({call.name})"
         )
-    if not metadata(obj).get("resourceVersion") and needs_version(call):
-        message = "Invalid value: 0x0: must be specified for an update"
-        error = FieldError("metadata.resourceVersion", "FieldValueInvalid", message)
-        raise invalid(call.resource, call.name, [error])
+    if call.record(backend) is None:
+        if call.resource.storage in _CREATED_BY_UPDATE and not call.subresource:
+            return _create_by_update(backend, call, obj, warnings)
+        raise not_found(call.resource, call.name)
     return _replace(backend, call, obj, warnings)
+
+
+def _create_by_update(
+    backend: Backend, call: Call, obj: Object, warnings: tuple[str, ...]
+) -> Written:
+    if uid := metadata(obj).get("uid"):
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
+        raise conflict(call.resource, call.name, why)
+    obj["metadata"].pop("resourceVersion", None)
+    made = create_object(backend, call, obj)
+    return attrs.evolve(made, warnings=warnings)
 
 
 def patch(backend: Backend, call: Call) -> Written:
@@ -212,12 +219,13 @@ def _replace(
     assert record is not None
     old = record.copy(resource)
     check_preconditions(call, old, metadata(obj))
-    settle(call, old, obj)
+    errors = settle(call, old, obj)
     if call.subresource:
-        errors = schema.check_status_update(resource.schema, old, obj)
+        errors += schema.check_status_update(resource.schema, old, obj)
     else:
+        schema.prepare_update(resource.schema, old, obj)
         schema.default(resource.schema, obj)
-        errors = schema.check_update(resource.schema, old, obj)
+        errors += schema.check_update(resource.schema, old, obj)
     if errors:
         raise invalid(resource, call.name, errors)
     check_escalation(backend, call, obj)

@@ -8,7 +8,7 @@ import attrs
 from .crd_check import check_crd
 from .custom import CustomKind
 from .errors import FieldError
-from .job_check import check_job
+from .job_check import check_job, check_new_job
 from .kinds import BUILTINS, Gvk
 from .meta_check import check_meta, check_meta_update
 from .names import Syntax, dns_label, dns_label_1035, dns_subdomain, path_segment
@@ -41,9 +41,7 @@ def check(kind: Gvk | CustomKind, obj: Json) -> list[FieldError]:
     """Judge an object that is to be created, defaults already in."""
     if isinstance(kind, CustomKind):
         return kind.check(obj)
-    rules = _RULES.get(kind, _Rules())
-    errors = check_meta(obj, namespaced=BUILTINS[kind].namespaced, name=rules.name)
-    return errors + list(rules.create(obj))
+    return _check(kind, obj) + list(_RULES.get(kind, _Rules()).new(obj))
 
 
 def check_update(kind: Gvk | CustomKind, old: Json, new: Json) -> list[FieldError]:
@@ -51,7 +49,7 @@ def check_update(kind: Gvk | CustomKind, old: Json, new: Json) -> list[FieldErro
     if isinstance(kind, CustomKind):
         return kind.check(new, old)
     updated = _RULES.get(kind, _Rules()).update(old, new)
-    return check_meta_update(old, new) + check(kind, new) + list(updated)
+    return check_meta_update(old, new) + _check(kind, new) + list(updated)
 
 
 def check_status_update(
@@ -61,6 +59,12 @@ def check_status_update(
     if isinstance(kind, CustomKind):
         return kind.check(new, old)
     return check_meta_update(old, new)
+
+
+def _check(kind: Gvk, obj: Json) -> list[FieldError]:
+    rules = _RULES.get(kind, _Rules())
+    errors = check_meta(obj, namespaced=BUILTINS[kind].namespaced, name=rules.name)
+    return errors + list(rules.always(obj))
 
 
 def _nothing(_obj: Json) -> Iterator[FieldError]:
@@ -73,15 +77,16 @@ def _anything(_old: Json, _new: Json) -> Iterator[FieldError]:
 
 @attrs.frozen
 class _Rules:
-    create: Callable[[Json], Iterator[FieldError]] = _nothing
+    always: Callable[[Json], Iterator[FieldError]] = _nothing
     update: Callable[[Json, Json], Iterator[FieldError]] = _anything
     name: Syntax = dns_subdomain
+    new: Callable[[Json], Iterator[FieldError]] = _nothing
 
 
 _RBAC: Final = "rbac.authorization.k8s.io/v1"
 _RULES: Final[dict[Gvk, _Rules]] = {
     Gvk("v1", "Pod"): _Rules(check_pod, update_pod),
-    Gvk("batch/v1", "Job"): _Rules(check_job, update_job),
+    Gvk("batch/v1", "Job"): _Rules(check_job, update_job, new=check_new_job),
     Gvk("v1", "Service"): _Rules(check_service, update_service, dns_label_1035),
     Gvk("v1", "ConfigMap"): _Rules(check_config_map, update_data),
     Gvk("v1", "Secret"): _Rules(check_secret, update_data),

@@ -54,26 +54,15 @@ def prepare_create(kind: Gvk | CustomKind, obj: dict[str, Any]) -> None:
 def prepare_update(
     kind: Gvk | CustomKind, old: Mapping[str, Any], new: dict[str, Any]
 ) -> None:
-    """Carry over, in place, what the server allocated and a PUT may leave out.
+    """Carry over, in place, what the server allocated and a write may leave out.
 
-    Call it after `default` and before `check_update`. Metadata the server owns is put
-    back where the client left it out; a different value stays, to be refused.
+    Call it before `default`.
     """
-    before, meta = old["metadata"], new.setdefault("metadata", {})
-    for field in (
-        "uid",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "namespace",
-        "generateName",
-    ):
-        if field in before:
-            meta.setdefault(field, before[field])
     if kind == Gvk("v1", "Service"):
-        for field in ("clusterIP", "clusterIPs"):
+        spec = new.setdefault("spec", {})
+        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
             if field in old["spec"]:
-                new["spec"].setdefault(field, old["spec"][field])
+                spec.setdefault(field, old["spec"][field])
 
 
 def own_labels(meta: Mapping[str, Any]) -> dict[str, str]:
@@ -144,6 +133,9 @@ def _service(service: dict[str, Any]) -> None:
         spec.setdefault("clusterIPs", [spec["clusterIP"]])
     elif spec.get("clusterIPs"):
         spec["clusterIP"] = spec["clusterIPs"][0]
+    if spec.get("clusterIP") == "None" and not spec.get("selector"):
+        spec.setdefault("ipFamilies", ["IPv4", "IPv6"])
+        spec.setdefault("ipFamilyPolicy", "RequireDualStack")
     spec.setdefault("ipFamilies", ["IPv4"])
     spec.setdefault("ipFamilyPolicy", "SingleStack")
 

@@ -9,9 +9,11 @@ from .errors import (
     invalid,
     not_supported,
     required,
+    too_long,
     too_many,
 )
 from .meta_check import check_labels
+from .names import dns_subdomain
 from .pod_check import at_least, check_template
 
 Json = Mapping[str, Any]
@@ -28,6 +30,7 @@ _ACTIONS: Final = ("Count", "FailIndex", "FailJob", "Ignore")
 _STATUSES: Final = ("False", "True", "Unknown")
 _REPLACEMENTS: Final = ("Failed", "TerminatingOrFailed")
 _MAX_RULES: Final = 20
+_MAX_MANAGER: Final = 63
 
 
 def check_job(job: Json) -> Iterator[FieldError]:
@@ -36,10 +39,9 @@ def check_job(job: Json) -> Iterator[FieldError]:
     template = spec.get("template", {})
     yield from at_least(spec, _COUNTS, "spec")
     labels = template.get("metadata", {}).get("labels", {})
-    if not spec["manualSelector"]:
-        yield from _own_labels(job["metadata"], labels)
     yield from _selector(spec, labels)
     yield from check_template(template, "spec.template")
+    yield from _manager(spec.get("managedBy"))
     mode = spec["completionMode"]
     if mode not in {"Indexed", "NonIndexed"}:
         yield not_supported("spec.completionMode", mode, ("Indexed", "NonIndexed"))
@@ -56,22 +58,44 @@ def check_job(job: Json) -> Iterator[FieldError]:
         )
 
 
-def _own_labels(meta: Json, labels: Json) -> Iterator[FieldError]:
-    for key, value in own_labels(meta).items():
+def check_new_job(job: Json) -> Iterator[FieldError]:
+    """Refuse a Job that is to be created with the labels of another Job's Pods."""
+    spec = job["spec"]
+    if spec["manualSelector"]:
+        return
+    labels = spec["template"]["metadata"]["labels"]
+    for key, value in own_labels(job["metadata"]).items():
         if labels.get(key) != value:
             where = f"spec.template.metadata.labels[{key}]"
             yield invalid(where, dict(labels), f"must be '{value}'")
 
 
 def _selector(spec: Json, labels: Json) -> Iterator[FieldError]:
+    wanted = spec.get("selector", {}).get("matchLabels", {})
     if "selector" not in spec:
         yield required("spec.selector")
-        return
-    wanted = spec["selector"].get("matchLabels", {})
     yield from check_labels(wanted, "spec.selector.matchLabels")
-    if any(labels.get(key) != value for key, value in wanted.items()):
+    matches = all(labels.get(key) == value for key, value in wanted.items())
+    if "selector" not in spec or not matches:
         text = "`selector` does not match template `labels`"
         yield invalid("spec.template.metadata.labels", dict(labels), text)
+
+
+def _manager(name: str | None) -> Iterator[FieldError]:
+    if name is None:
+        return
+    path = "spec.managedBy"
+    if not name:
+        yield required(path)
+        return
+    prefix, _, rest = name.partition("/")
+    if not prefix or not rest:
+        text = 'must be a domain-prefixed path (such as "acme.io/foo")'
+        yield invalid(path, name, text)
+    elif problem := dns_subdomain(prefix):
+        yield invalid(path, prefix, problem)
+    if len(name) > _MAX_MANAGER:
+        yield too_long(path, _MAX_MANAGER)
 
 
 def _restart_policy(spec: Json, policy: object) -> Iterator[FieldError]:

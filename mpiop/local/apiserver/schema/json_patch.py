@@ -96,11 +96,12 @@ class _Place:
             raise self._missing()
 
     def replace(self, value: object) -> None:
-        self.get()
-        if isinstance(self.container, list):
-            self.container[int(self.token)] = value
-        else:
+        if isinstance(self.container, dict):
+            # Real servers replace what is not there, too.
             self.container[self.token] = value
+            return
+        self.get()
+        self.container[int(self.token)] = value
 
     def remove(self) -> Any:  # noqa: ANN401
         value = self.get()
