@@ -199,7 +199,9 @@ def settles_in(facts: Facts) -> float | None:
         return 0.0
     _, bad = remote_starts(pod)
     wait = DOUBT_SECONDS if bad else SETTLE_SECONDS
-    return max(0.0, wait - facts.since(finished))
+    age = facts.since(finished)
+    # A clock far behind the node's would wait for as long as it is behind.
+    return 0.0 if age < -wait else max(0.0, wait - age)
 
 
 def _disrupted(facts: Facts) -> bool:
