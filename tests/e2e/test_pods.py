@@ -375,6 +375,50 @@ def test_kill_after_grace(cluster: PodCluster) -> None:
     until(lambda: not processes("sleep 87654"), "a child is left")
 
 
+def test_a_name_that_is_taken_again_at_once(cluster: PodCluster) -> None:
+    """Each of many Pods of one name ends with its object, however short it lived."""
+    spec = {"nodeName": "local", "containers": [shell("exec sleep 76543")]}
+    path = f"{NAMESPACE}/pods/brief"
+    for _ in range(10):
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "brief"}}
+        cluster.call("POST", f"{NAMESPACE}/pods", {**body, "spec": spec})
+        time.sleep(0.02)
+        cluster.call("DELETE", f"{path}?gracePeriodSeconds=0")
+    until(lambda: not processes("sleep 76543"), "a process without a Pod is left")
+
+
+def test_sidecar_of_an_ended_pod(cluster: PodCluster) -> None:
+    """While a sidecar takes its time the phase is not final, and the object stays."""
+    leave = "trap 'until [ -e $TMPDIR/go ]; do sleep 0.05; done; exit 0' TERM"
+    stay = "touch $TMPDIR/here; while :; do sleep 0.05; done # sidecar-7"
+    sidecar = {
+        **shell(f": ${{TMPDIR:=/tmp}}; {leave}; {stay}"),
+        "name": "side",
+        "restartPolicy": "Always",
+        "startupProbe": {
+            "exec": {"command": ["sh", "-c", "test -e ${TMPDIR:-/tmp}/here"]},
+            "periodSeconds": 1,
+        },
+    }
+    path = cluster.pod(
+        "accompanied", shell("true"), initContainers=[sidecar], restartPolicy="Never"
+    )
+    pod = cluster.wait(path, lambda pod: "terminated" in state(pod))
+    assert pod["status"]["phase"] == "Running"
+    cluster.call("DELETE", path)
+    assert cluster.call("GET", path)["status"]["phase"] == "Running"
+    words = ("exec", "accompanied", "-c", "side", "--", "sh", "-c")
+    cluster.run(*words, "touch ${TMPDIR:-/tmp}/go")  # may itself end with the sidecar
+    cluster.gone(path)
+    assert not processes("sidecar-7")
+
+
+def state(pod: Json) -> Json:
+    main: list[Json] = pod["status"].get("containerStatuses", [{"state": {}}])
+    found: Json = main[0]["state"]
+    return found
+
+
 def test_finalizer(cluster: PodCluster) -> None:
     """A Pod kept by a finalizer ends, says so, and stays until it is let go."""
     metadata = {"name": "kept", "finalizers": ["example.com/keep"]}

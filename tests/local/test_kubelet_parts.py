@@ -192,22 +192,21 @@ def end(code: int) -> Terminated:
 
 
 @pytest.mark.parametrize(
-    ("codes", "policy", "over", "phase"),
+    ("codes", "over", "verdict", "phase"),
     [
-        ((0, 0), "Never", False, "Succeeded"),
-        ((0, 1), "Never", False, "Failed"),
-        ((0, None), "Never", False, "Running"),
-        ((0, 0), "Always", False, "Running"),
-        ((0, 0), "OnFailure", False, "Succeeded"),
-        ((0, 1), "OnFailure", False, "Running"),
-        ((0, 137), "Always", True, "Failed"),
-        ((0, 0), "Always", True, "Succeeded"),
+        ((0, 0), False, False, "Running"),
+        ((0, 1), False, False, "Running"),
+        ((0, None), False, False, "Running"),
+        ((0, None), False, True, "Running"),
+        ((0, 0), True, False, "Succeeded"),
+        ((0, 0), True, True, "Failed"),
+        ((0, 137), True, False, "Failed"),
     ],
 )
 def test_phase(
-    codes: tuple[int | None, ...], policy: str, over: bool, phase: str
+    codes: tuple[int | None, ...], over: bool, verdict: bool, phase: str
 ) -> None:
-    """The phase follows from ends, restart policy and whether the Pod is over."""
+    """A final phase follows from the ends, and only once nothing runs any more."""
     states = []
     for code in codes:
         state = ContainerState("c", "i")
@@ -215,19 +214,26 @@ def test_phase(
         if code is not None:
             state.now_terminated(end(code))
         states.append(state)
-    facts = PodFacts(NOW, NOW, over=over)
-    assert pod_phase(pod(restartPolicy=policy), states, facts) == phase
+    forced = ("DeadlineExceeded", "it took too long") if verdict else None
+    assert pod_phase(states, PodFacts(NOW, NOW, over=over, verdict=forced)) == phase
+
+
+def test_phase_before_the_start() -> None:
+    """A Pod that ends before its containers were made has failed."""
+    states = [ContainerState("init", "i", init=True), ContainerState("c", "i")]
+    assert pod_phase(states, PodFacts(NOW, NOW)) == "Pending"
+    assert pod_phase(states, PodFacts(NOW, NOW, over=True)) == "Failed"
 
 
 def test_conditions_keep_their_time() -> None:
     """A condition's time moves only when its status does."""
     state = ContainerState("c", "i")
     facts = PodFacts(NOW, NOW, address="10.0.0.1")
-    first = pod_status(pod(), [state], facts, [])["conditions"]
+    first = pod_status([state], facts, [])["conditions"]
     state.now_running(NOW, "id")
     state.ready = True
     later = PodFacts(NOW, NOW.replace(minute=30), address="10.0.0.1")
-    second = pod_status(pod(), [state], later, first)["conditions"]
+    second = pod_status([state], later, first)["conditions"]
     moved = [
         one["type"]
         for one, other in zip(first, second, strict=True)

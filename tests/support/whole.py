@@ -1,5 +1,6 @@
 """Everything for real: an embedded cluster, its node, an operator, and jobs in it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -111,11 +112,13 @@ class Process:
 
 
 def processes(*hosts: str) -> list[Process]:
-    """Find what runs in the containers of Pods with these host names."""
+    """Find what runs in the containers of Pods with these host names.
+
+    Only what this process has started: the machine may run the same tests twice.
+    """
     found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal():
-            continue
+    for pid in _descendants(os.getpid()):
+        entry = Path(f"/proc/{pid}")
         try:
             status = (entry / "status").read_text(encoding="utf-8")
             host = (entry / "root/etc/hostname").read_text(encoding="utf-8").strip()
@@ -123,8 +126,23 @@ def processes(*hosts: str) -> list[Process]:
             continue
         numbers = status.partition("NSpid:")[2].partition("\n")[0].split()
         if host in hosts and len(numbers) > 1:
-            found.append(Process(int(entry.name), host, first=numbers[-1] == "1"))
+            found.append(Process(pid, host, first=numbers[-1] == "1"))
     return found
+
+
+def _descendants(ancestor: int) -> list[int]:
+    """List all processes below one: what is orphaned in a node stays below it."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                stat = (entry / "stat").read_text(encoding="utf-8", errors="replace")
+                parent = int(stat.rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found = [ancestor]
+    for pid in found:
+        found += children.get(pid, ())
+    return found[1:]
 
 
 @attrs.frozen
@@ -216,7 +234,7 @@ class Submitted:
         self.patch({"runPolicy": {"suspend": wanted}})
 
     def delete(self) -> None:
-        """Delete it, and wait until nothing of it is left in the API."""
+        """Delete it, wait until nothing is left of it; then nothing runs, either."""
         hosts = [pod["spec"].get("hostname", "") for pod in self.pods().values()]
         self.world.call("DELETE", self.path)
         end = time.monotonic() + PATIENCE
@@ -224,9 +242,7 @@ class Submitted:
             assert time.monotonic() < end, left
             time.sleep(0.05)
         assert self.world.call("GET", self.path) is None
-        while left_running := processes(*hosts):
-            assert time.monotonic() < end, left_running
-            time.sleep(0.05)
+        assert not processes(*hosts), processes(*hosts)
 
     def delete_pod(self, name: str, grace: int = 0) -> None:
         """Delete one of its Pods."""

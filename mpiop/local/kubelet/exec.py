@@ -69,10 +69,9 @@ class Session:
 
     async def _attend(self, child: Child) -> None:
         reader = asyncio.create_task(self._read_socket())
-        pumps = [
-            asyncio.create_task(self._pump(channel, fd))
-            for channel, fd in self._sources.items()
-        ]
+        printed = asyncio.gather(
+            *(self._pump(channel, fd) for channel, fd in self._sources.items())
+        )
         try:
             await _first(child.exited, reader)
             if not child.exited.done():
@@ -80,14 +79,14 @@ class Session:
                 return
             # What it has printed comes first; a process that it left behind may hold
             # its output open, then the stream stays as long.
-            await _first(asyncio.gather(*pumps), reader)
+            await _first(printed, reader)
             status = _exit_status(os.waitstatus_to_exitcode(child.exited.result()))
             await self._send(_ERROR, json.dumps(status).encode())
             await self._socket.close()
         finally:
-            for task in (reader, *pumps):
+            for task in (reader, printed):
                 task.cancel()
-            await asyncio.gather(reader, *pumps, return_exceptions=True)
+            await asyncio.gather(reader, printed, return_exceptions=True)
 
     def _open(
         self, ours: contextlib.ExitStack, theirs: contextlib.ExitStack

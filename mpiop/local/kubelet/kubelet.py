@@ -52,18 +52,24 @@ class Kubelet:
 
     def worker(self, namespace: str, name: str) -> PodWorker | None:
         """Find the worker of a Pod, None where this node has no such Pod."""
-        for worker in self._workers.values():
-            metadata = worker.pod["metadata"]
-            if (metadata["namespace"], metadata["name"]) == (namespace, name):
-                return worker
-        return None
+        found = self._named(namespace, name)
+        return found[-1] if found else None
+
+    def _named(self, namespace: str, name: str) -> list[PodWorker]:
+        """Find all Pods of a name, the latest last: those before it are ending."""
+        wanted = {"namespace": namespace, "name": name}
+        return [
+            worker
+            for worker in self._workers.values()
+            if worker.pod["metadata"].items() >= wanted.items()
+        ]
 
     def _pod_changed(self, name: Key, pod: Json | None) -> None:
         uid = pod["metadata"]["uid"] if pod else ""
-        worker = self.worker(*name)
-        if worker is not None and worker.uid != uid:
-            worker.gone = True
-            worker.stop(0)
+        for worker in self._named(*name):
+            if worker.uid != uid:
+                worker.gone = True
+                worker.stop(0)
         if pod is None:
             return
         if uid in self._workers:

@@ -246,7 +246,7 @@ class PodWorker:
         )
         written = self._publisher.pod.get("status") or {}
         former = written.get("conditions") or ()
-        return pod_status(self.pod, self.states, facts, former)
+        return pod_status(self.states, facts, former)
 
 
 def _state(pod: Json, container: Json) -> ContainerState:

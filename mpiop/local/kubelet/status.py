@@ -113,7 +113,6 @@ class PodFacts:
 
 
 def pod_status(
-    pod: Json,
     states: Sequence[ContainerState],
     facts: PodFacts,
     former: Sequence[Json],
@@ -121,12 +120,11 @@ def pod_status(
     """Compute the part of the status that a kubelet writes.
 
     Args:
-        pod: the manifest.
         states: of all containers, init containers first.
         facts: what else there is to say.
         former: conditions written before, whose times hold while they do.
     """
-    phase = pod_phase(pod, states, facts)
+    phase = pod_phase(states, facts)
     status: dict[str, Any] = {
         "phase": phase,
         "startTime": timestamp(facts.start),
@@ -147,26 +145,20 @@ def pod_status(
     return status
 
 
-def pod_phase(pod: Json, states: Sequence[ContainerState], facts: PodFacts) -> str:
-    """Say which phase the containers make."""
-    policy = pod["spec"].get("restartPolicy", "Always")
+def pod_phase(states: Sequence[ContainerState], facts: PodFacts) -> str:
+    """Say which phase the containers make.
+
+    A final phase is not said while anything runs: the server lets an ended Pod's
+    object go at once, and whoever sees it gone takes its processes for gone, too.
+    """
     main = [item for item in states if not item.init]
     ended = [end for item in main if (end := item.terminated or _crashed(item))]
-    failed_init = any(
-        item.init and not item.sidecar and item.terminated and item.terminated.exit_code
-        for item in states
-    )
-    if facts.verdict or (facts.over and len(ended) < len(main)):
-        return "Failed"
-    if failed_init and policy == "Never":
-        return "Failed"
+    if facts.over:
+        good = len(ended) == len(main) and not any(end.exit_code for end in ended)
+        return "Succeeded" if good and not facts.verdict else "Failed"
     if any(item.running for item in main):
         return "Running"
-    if len(ended) < len(main):
-        return "Pending"
-    if all(end.exit_code == 0 for end in ended) and (facts.over or policy != "Always"):
-        return "Succeeded"
-    return "Failed" if facts.over or policy == "Never" else "Running"
+    return "Running" if ended and len(ended) == len(main) else "Pending"
 
 
 def _crashed(state: ContainerState) -> Terminated | None:
