@@ -11,7 +11,7 @@ from tests.compatibility.catalogue import DEFECTS, WITHOUT, known
 from tests.compatibility.markers import KINDS, TESTS, Place, shown
 from tests.compatibility.page import BEGIN, END, page
 
-CRD = yaml.safe_load(Path("deploy/crd.yaml").read_text(encoding="utf-8"))
+CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
 SOURCE = """
 import pytest
 

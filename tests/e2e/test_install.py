@@ -4,6 +4,7 @@ import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -199,3 +200,65 @@ def test_owners_are_checked_where_the_plugin_is_on(
             lambda one: "blockOwnerDeletion" in status(one).get("message", ""),
         )
         assert told["status"]["phase"] == "Created"
+
+
+def permissive(*versions: str) -> str:
+    """Give the definition of an operator before this one; the last is stored."""
+    whole = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    served = [
+        {
+            "name": version,
+            "served": True,
+            "storage": version == versions[-1],
+            "schema": {"openAPIV3Schema": whole},
+            "subresources": {"status": {}},
+        }
+        for version in versions
+    ]
+    names = {"kind": "MPIJob", "listKind": "MPIJobList", "plural": "mpijobs"}
+    found = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": CRD},
+        "spec": {
+            "group": "kubeflow.org",
+            "scope": "Namespaced",
+            "names": {**names, "singular": "mpijob"},
+            "versions": served,
+        },
+    }
+    return json.dumps(found)
+
+
+def answers(admin: Kubectl, *arguments: str, stdin: str = "") -> bool:
+    """Whether a kubectl succeeds; a definition takes a moment to be served."""
+    return admin.outcome(*arguments, stdin=stdin).returncode == 0
+
+
+@pytest.mark.parametrize("versions", [("v2beta1",), ("v1",)])
+@pytest.mark.parametrize("way", ["client", "server"])
+def test_the_definition_of_another_operator_is_replaced(
+    bare_cluster: Cluster, admin: Kubectl, versions: tuple[str], way: str
+) -> None:
+    """Its jobs stay, whole, and are read through both versions from then on."""
+    old = permissive(*versions)
+    admin.run("apply", "--server-side", "-f", "-", stdin=old)
+    admin.run("wait", "--for=condition=Established", f"crd/{CRD}")
+    manifest = job(2, "SSH", {"cleanPodPolicy": "Running"})
+    manifest |= {"apiVersion": f"kubeflow.org/{versions[0]}"}
+    with bare_cluster.namespace() as name:
+        created = ("create", "--namespace", name, "-f", "-")
+        bare_cluster.eventually(
+            partial(answers, admin, *created, stdin=json.dumps(manifest))
+        )
+        how = ("--server-side", "--force-conflicts") if way == "server" else ()
+        admin.run("apply", *how, "-k", str(DEPLOY / "crd"))
+        for version in ("v1", "v2beta1"):
+            where = (f"mpijobs.{version}.kubeflow.org", "pi", "--namespace", name)
+            bare_cluster.eventually(partial(answers, admin, "get", *where))
+            read = json.loads(admin.run("get", *where, "-o", "json")[0])
+            assert read["apiVersion"] == f"kubeflow.org/{version}"
+            assert read["spec"]["runPolicy"]["cleanPodPolicy"] == "Running"
+            replicas = read["spec"]["mpiReplicaSpecs"]
+            assert replicas == manifest["spec"]["mpiReplicaSpecs"]
+    admin.run("delete", "-k", str(DEPLOY / "crd"))

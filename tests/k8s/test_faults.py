@@ -29,7 +29,7 @@ from tests.support.harness import MPIJOBS, Harness
 from tests.support.transport import VERBS, Faults, resource, status_reply
 from tests.support.upstream import mpijob
 
-CRD = yaml.safe_load(Path("deploy/crd.yaml").read_text(encoding="utf-8"))
+CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
 ACCOUNTS = Resource("v1", "serviceaccounts")
 ROLES = Resource("rbac.authorization.k8s.io/v1", "roles")
 BINDINGS = Resource("rbac.authorization.k8s.io/v1", "rolebindings")

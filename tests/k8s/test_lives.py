@@ -22,7 +22,7 @@ from tests.support.harness import MPIJOBS, Harness
 from tests.support.transport import Faults, status_reply
 from tests.support.upstream import V1, mpijob
 
-CRD = yaml.safe_load(Path("deploy/crd.yaml").read_text(encoding="utf-8"))
+CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
 RBAC = "rbac.authorization.k8s.io/v1"
 Obj = dict[str, Any]
 
