@@ -5,11 +5,13 @@ from typing import Any, Final
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from mpiop import __version__
 from mpiop.cli.flags import respelt
 from mpiop.k8s.settings import Settings
 from tests.deploy.page import one_file
+from tests.e2e.kubectl import Kubectl
 from tests.support.deployed import (
     NAME,
     ONE_FILE,
@@ -20,6 +22,7 @@ from tests.support.deployed import (
     rendered,
 )
 from tests.support.gangs import DEFINITIONS
+from tests.support.served import served
 
 FOLDERS: Final = (".", "crd", "v1", "overlays/cluster", "overlays/ha")
 FOLDERS_OF_ALL: Final = (*FOLDERS, "overlays/namespaced")
@@ -145,3 +148,16 @@ def test_the_docs_kustomization_is_one(tmp_path: Path) -> None:
     assert images(found) == [f"registry.example/hpc/mpiop:{__version__}"] * 2
     bound = only(found, "ClusterRoleBinding", "mpi-operator-kubectl-exec")
     assert bound["subjects"][0]["namespace"] == NAME
+
+
+def test_the_embedded_server_takes_what_it_knows(tmp_path: Path) -> None:
+    """Without a warning, and again without a change; it runs no Deployments."""
+    unknown = {"Deployment", "NetworkPolicy", "PodDisruptionBudget"}
+    known = [one for one in objects(rendered("v1")) if one["kind"] not in unknown]
+    apply = ("apply", "--warnings-as-errors", "-f", "-")
+    with served(tmp_path):
+        kubectl = Kubectl(tmp_path, NAME)
+        out, _ = kubectl.run(*apply, stdin=yaml.safe_dump_all(known))
+        assert out.count(" created") == len(known)
+        out, _ = kubectl.run(*apply, stdin=yaml.safe_dump_all(known))
+        assert out.count(" unchanged") == len(known)
