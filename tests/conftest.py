@@ -17,6 +17,7 @@ from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get kno
     control_plane,
     installed,
     namespace,
+    operated,
     operator_account,
 )
 from tests.support.machine import CAPABILITIES

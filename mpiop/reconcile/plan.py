@@ -203,6 +203,7 @@ def _requeue(facts: Facts, phase: Phase, later: float | None) -> float | None:
         waits.append(startup.gives_up_in(facts))
         waits.append(attempts.settles_in(facts))
         waits.append(_patience(facts))
+        waits += [startup.no_pod_in(facts), startup.silent_in(facts)]
         if facts.launcher_job is None:
             waits.append(startup.launcher_wait(facts))
     if phase is Phase.SUSPENDED:

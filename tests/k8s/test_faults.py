@@ -20,6 +20,7 @@ from mpiop.local.client import (
     NAMESPACES,
     PODS,
     SERVICES,
+    Deletion,
     Json,
     Resource,
 )
@@ -251,6 +252,48 @@ def test_a_launcher_without_a_pod_shows_why() -> None:
     assert world.phase() != "Failed"
     world.cluster.create(ACCOUNTS, {"name": "nobody"})
     ends_well(world, limit=900)
+
+
+def test_a_late_launcher_without_a_pod_shows_why_as_soon() -> None:
+    """Within 15 s of its Job's creation, however long the job has waited before."""
+    world = harness()
+    world.node.workers_ready = False
+    job = mpijob()
+    job["spec"]["launcherCreationPolicy"] = "WaitForWorkersReady"
+    launcher(job)["spec"]["serviceAccountName"] = "nobody"
+    world.create(job)
+    world.advance(120)
+    assert not world.client.list(JOBS)["items"]
+    world.node.workers_ready = True
+    world.run_until(lambda: bool(world.client.list(JOBS)["items"]))
+    world.advance(15)
+
+    assert status(world)["reason"] == "LauncherHasNoPod"
+    assert "nobody" in status(world)["message"]
+
+
+def test_a_late_worker_that_is_silent_is_looked_at_as_soon() -> None:
+    """One that took another's place is asked why it is not ready, after ten seconds."""
+    world = harness()
+    world.node.held = {"pi-worker-0"}
+    job = mpijob(workers=1)
+    job["spec"]["launcherCreationPolicy"] = "WaitForWorkersReady"
+    world.create(job)
+    world.advance(120)
+    old = world.client.get(PODS, "default", "pi-worker-0")
+    world.client.delete(PODS, old, Deletion(grace_seconds=0))
+    world.advance(14)
+    assert events_asked(world, "pi-worker-0")
+
+
+def events_asked(world: Harness, name: str) -> list[Call]:
+    """Give the questions for the Events of a Pod as it is now."""
+    uid = world.client.get(PODS, "default", name)["metadata"]["uid"]
+    return [
+        call
+        for call in world.transport.calls
+        if resource(call.path) == "events" and uid in str(call.query)
+    ]
 
 
 @pytest.mark.parametrize("when", [0.0, 8.0])

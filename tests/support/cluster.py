@@ -57,10 +57,12 @@ class Cluster:
 
     Attributes:
         kubeconfig: path of the administrator's.
+        patience: seconds for which `eventually` waits.
     """
 
     kubeconfig: str
     _audit: AuditLog | None = None
+    patience: float = PATIENCE
     http: Http = attrs.field(init=False)
     client: Client = attrs.field(init=False)
     _numbers: "itertools.count[int]" = attrs.field(factory=lambda: itertools.count(1))
@@ -105,9 +107,9 @@ class Cluster:
 
     def eventually(self, look: Callable[[], Found], what: str = "") -> Found:
         """Look again and again until there is something true; give it."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while not (found := look()):
-            assert time.monotonic() < end, f"{what or look} after {PATIENCE:g} s"
+            assert time.monotonic() < end, f"{what or look} after {self.patience:g} s"
             time.sleep(0.05)
         return found
 
@@ -121,7 +123,8 @@ class Cluster:
             self.await_account(name)
             yield name
         finally:
-            self.client.delete(NAMESPACES, made, Deletion(policy="Background"))
+            if self.find(NAMESPACES, "", name) is not None:
+                self.client.delete(NAMESPACES, made, Deletion(policy="Background"))
 
     def define_mpijobs(self) -> None:
         """Create the MPIJob's definition where it is missing, and wait for it."""
@@ -157,6 +160,11 @@ class Cluster:
         if cluster_rules:
             self.await_right(account.user, "", cluster_rules[0])
         return account
+
+    def grant(self, account: Account, namespace: str, rules: Rules) -> None:
+        """Let an account that was made here do this instead, in its namespace."""
+        role = self.client.get(ROLES, namespace, account.user.rpartition(":")[2])
+        self.client.patch(ROLES, role, {"rules": list(rules)})
 
     def await_right(
         self, user: str, namespace: str, rule: Mapping[str, Sequence[str]]

@@ -8,6 +8,7 @@ import pytest
 from tests.support.cluster import Account, Cluster
 from tests.support.controlplane import ControlPlane, Options
 from tests.support.installed import install, nothing_forbidden
+from tests.support.live import operating
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +61,13 @@ def bare_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     options = Options(admission=("OwnerReferencesPermissionEnforcement",))
     with ControlPlane(tmp_path_factory.mktemp("bare"), options) as plane:
         yield plane.cluster
+
+
+@pytest.fixture(scope="module")
+def operated(control_plane: Cluster, installed: Account) -> Iterator[Account]:
+    """An operator for all namespaces while the module's tests run; who it is.
+
+    A call that is forbidden fails the last of them.
+    """
+    with nothing_forbidden(control_plane, installed), operating(installed):
+        yield installed

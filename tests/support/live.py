@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
+from urllib3.exceptions import HTTPError
 
-from mpiop.k8s.operator import connect
+from mpiop.k8s.operator import Operator, connect
 from mpiop.k8s.settings import Settings
 from mpiop.local.client import NODES, PODS, ApiError, Json, Resource
 from tests.fake_kubelet import FakeKubelet
@@ -27,6 +28,7 @@ PERIOD: Final = 0.1
 OPERATOR: Final = tuple(rules("base", "components/kubectl-exec"))
 _STOPPING: Final = 30.0
 _MOVED_ON: Final = frozenset({404, 409})
+_ITS_OWN: Final = 500  # from here on it is the server's failure
 
 
 @contextmanager
@@ -34,14 +36,14 @@ def operating(
     account: Account | Cluster,
     namespace: str = "",
     **settings: Any,  # noqa: ANN401
-) -> Iterator[None]:
+) -> Iterator[Operator]:
     """Run an operator as this account, for one namespace or for all."""
     settings = {"leader_elect": False, **settings}
     found = Settings(kubeconfig=account.kubeconfig, namespace=namespace, **settings)
     operator = connect(found)
     stop = threading.Event()
     with _thread("operator", lambda: operator.run(stop), stop):
-        yield
+        yield operator
 
 
 @contextmanager
@@ -66,8 +68,11 @@ def playing(
             try:
                 part.step()
             except ApiError as error:
-                if error.status not in _MOVED_ON:  # else somebody was faster
+                # Else somebody was faster, or the server is coming up.
+                if error.status not in _MOVED_ON and error.status < _ITS_OWN:
                     raise
+            except HTTPError:  # the server is away
+                continue
 
     with _thread("kubelet", play, stop):
         yield part

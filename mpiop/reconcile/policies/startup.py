@@ -4,6 +4,7 @@ The launcher's init container makes the remote start itself, so mpirun runs only
 it can succeed (design 6); here is decided when its Job is made or resumed.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from mpiop.reconcile import names
@@ -55,13 +56,18 @@ def gives_up_in(facts: Facts) -> float | None:
 
 def has_no_pod(facts: Facts) -> bool:
     """Whether the launcher Job should have a Pod and has had none for ten seconds."""
+    return no_pod_in(facts) == 0.0
+
+
+def no_pod_in(facts: Facts) -> float | None:
+    """Seconds until `has_no_pod`; None where there is a Pod, or need be none."""
     job = facts.launcher_job
     if job is None or job.suspended or job.terminal or job.deleted:
-        return False
+        return None
     if facts.launcher is not None:
-        return False
+        return None
     begin = max(filter(None, (job.created, facts.recorded.start_time)), default=None)
-    return facts.since(begin) >= NO_POD_SECONDS
+    return max(0.0, NO_POD_SECONDS - facts.since(begin))
 
 
 def silent(facts: Facts) -> PodView | None:
@@ -69,15 +75,24 @@ def silent(facts: Facts) -> PodView | None:
 
     Its Events may: a volume that is not mounted, a probe that fails.
     """
+    return next((pod for pod, wait in _unready(facts) if not wait), None)
+
+
+def silent_in(facts: Facts) -> float | None:
+    """Seconds until another worker may count as silent; None where none may."""
+    return min((wait for _, wait in _unready(facts) if wait), default=None)
+
+
+def _unready(facts: Facts) -> Iterator[tuple[PodView, float]]:
+    """Give workers that say no reason, and for how long they may yet."""
     if facts.launcher_started:
-        return None
+        return
     for index in range(facts.job.worker_replicas):
         pod = facts.workers.get(index)
         if pod is None or pod.ready or pod.terminal or not pod.node:
             continue
-        if not trouble(pod) and facts.since(pod.created) >= BLOCKED_SECONDS:
-            return pod
-    return None
+        if not trouble(pod):
+            yield pod, max(0.0, BLOCKED_SECONDS - facts.since(pod.created))
 
 
 def held_up(facts: Facts) -> LookLog | None:

@@ -1,0 +1,160 @@
+"""Launcher Jobs that get no Pod from a real cluster: the status says why."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+
+from mpiop.local.client import JOBS, PODS, SERVICE_ACCOUNTS, Deletion, Resource
+from mpiop.reconcile import names
+from tests.support.cluster import Cluster
+from tests.support.scene import LAUNCHER, QUOTAS, Scene, scene
+
+pytestmark = [
+    pytest.mark.needs("kubernetes"),
+    pytest.mark.slow,
+    pytest.mark.usefixtures("operated"),
+]
+ADMISSION = "admissionregistration.k8s.io/v1"
+POLICIES = Resource(ADMISSION, "validatingadmissionpolicies")
+BINDINGS = Resource(ADMISSION, "validatingadmissionpolicybindings")
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+HARDENED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def podless(found: Scene, *words: str) -> Mapping[str, Any]:
+    """Wait until the status says that the launcher has no Pod, and why."""
+    told = found.until_reason("LauncherHasNoPod")
+    assert all(word in told["message"] for word in words), told["message"]
+    assert told["phase"] in {"Created", "WorkersReady"}
+    assert told["restarts"] == 0
+    assert not found.names(PODS, LAUNCHER)
+    return told
+
+
+@pytest.mark.parametrize("creation", ["AtStartup", "WaitForWorkersReady"])
+def test_a_quota_that_leaves_no_room_for_the_launcher(
+    control_plane: Cluster, creation: str
+) -> None:
+    """Named with its figures; the launcher comes when there is room."""
+    with scene(control_plane) as found:
+        found.quota(2)
+        found.submit(launcherCreationPolicy=creation)
+        podless(found, "exceeded quota: few", "limited: pods=2")
+        found.patch(QUOTAS, "few", {"spec": {"hard": {"pods": "3"}}})
+        assert found.succeeds()["restarts"] == 0
+        assert found.names(JOBS) == ["pi-launcher"]
+
+
+def test_a_launcher_that_comes_late_is_told_of_as_soon(control_plane: Cluster) -> None:
+    """The job has waited for its workers for long when its Job is refused a Pod."""
+    workers = {"pi-worker-0", "pi-worker-1"}
+    with scene(control_plane, held=workers) as found:
+        found.quota(2)
+        probed = {"readinessProbe": {"exec": {"command": ["false"]}}}
+        found.submit(worker=probed, launcherCreationPolicy="WaitForWorkersReady")
+        for name in workers:
+            found.eventually(partial(found.bound, name), f"{name} has a node")
+            found.script.kubelet.run(found.get(PODS, name))
+        found.until_reason("Waiting")
+        found.script.held = set()
+        podless(found, "exceeded quota: few")
+
+
+def test_a_second_attempt_without_a_pod(control_plane: Cluster) -> None:
+    """A retry shows what keeps it, too."""
+    with scene(control_plane, exits=[3]) as found:
+        found.submit(policy={"backoffLimit": 1})
+        found.until_phase("LauncherRunning")
+        found.quota(3)  # the failed launcher's Pod is terminal, and so not counted
+        found.patch(QUOTAS, "few", {"spec": {"hard": {"pods": "2"}}})
+        found.script.end_launchers()
+        found.until(lambda told: told["restarts"] == 1)
+        told = found.until_reason("LauncherHasNoPod")
+        assert "exceeded quota: few" in told["message"]
+
+
+def test_a_launcher_that_pod_security_forbids(control_plane: Cluster) -> None:
+    """A namespace that enforces `restricted` names what the launcher lacks."""
+    with scene(control_plane, labels=RESTRICTED) as found:
+        found.submit(worker={"securityContext": HARDENED})
+        podless(found, 'violates PodSecurity "restricted:latest"', "runAsNonRoot")
+
+
+def test_a_hardened_job_satisfies_pod_security(control_plane: Cluster) -> None:
+    """What the operator adds to a Pod is allowed where `restricted` is enforced."""
+    hardened = {"securityContext": HARDENED}
+    for shell in ("SSH", "KubectlExec"):
+        with scene(control_plane, labels=RESTRICTED) as found:
+            found.submit(shell=shell, launcher=hardened, worker=hardened)
+            assert found.succeeds()["restarts"] == 0
+
+
+def test_a_launcher_whose_account_is_missing(control_plane: Cluster) -> None:
+    """The ServiceAccount is named; once it is there, the launcher comes."""
+    with scene(control_plane) as found:
+        found.submit(launcher_pod={"serviceAccountName": "nobody"})
+        podless(found, 'serviceaccount "nobody" not found')
+        found.create(SERVICE_ACCOUNTS, {"metadata": {"name": "nobody"}})
+        assert found.succeeds()["restarts"] == 0
+
+
+def test_a_launcher_that_admission_refuses(control_plane: Cluster) -> None:
+    """The policy's own words reach the user."""
+    with scene(control_plane) as found, refusing_launchers(found):
+        found.submit()
+        podless(found, "launchers are not welcome here")
+
+
+@contextmanager
+def refusing_launchers(found: Scene) -> Iterator[None]:
+    """Have an admission policy refuse the namespace's launcher Pods."""
+    client, name = found.cluster.client, found.namespace
+    role = f"object.metadata.?labels['{names.JOB_ROLE}'].orValue('')"
+    spec = {
+        "matchConstraints": {
+            "resourceRules": [
+                {
+                    "apiGroups": [""],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE"],
+                    "resources": ["pods"],
+                }
+            ]
+        },
+        "validations": [
+            {
+                "expression": f"{role} != '{names.LAUNCHER}'",
+                "message": "launchers are not welcome here",
+            }
+        ],
+    }
+    here = {"matchLabels": {"kubernetes.io/metadata.name": name}}
+    binding = {
+        "policyName": name,
+        "validationActions": ["Deny"],
+        "matchResources": {"namespaceSelector": here},
+    }
+    policy = client.create(POLICIES, {"metadata": {"name": name}, "spec": spec})
+    bound = client.create(BINDINGS, {"metadata": {"name": name}, "spec": binding})
+    try:
+        found.eventually(lambda: refused(found), "the policy is in force")
+        yield
+    finally:
+        client.delete(BINDINGS, bound, Deletion())
+        client.delete(POLICIES, policy, Deletion())
+
+
+def refused(found: Scene) -> bool:
+    """Whether a launcher Pod is refused by now, by a dry run."""
+    meta = {"name": "try", "labels": {names.JOB_ROLE: names.LAUNCHER}}
+    spec = {"containers": [{"name": "main", "image": "none"}]}
+    return found.refuses(PODS, {"metadata": meta, "spec": spec})
