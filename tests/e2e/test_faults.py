@@ -27,13 +27,32 @@ def test_mpirun_missing(world: World) -> None:
     assert list(one.pods()) == ["no-mpirun-launcher"]
 
 
+def test_slots_exceeded(world: World) -> None:
+    """More ranks than slots is not tried again: it would be refused each time."""
+    one = world.submit(job("greedy", "exec mpirun -np 3 true"))
+    status = one.until_phase("Cleaned")
+    assert (status["result"], status["reason"]) == ("Failed", "SlotsExceeded")
+    assert status["restarts"] == 0
+    assert list(one.jobs()) == ["greedy-launcher"]
+
+
+def test_rank_not_found(world: World) -> None:
+    """Nor is a program that the workers do not have."""
+    one = world.submit(job("absent", "exec mpirun -np 2 /opt/none/solver"))
+    status = one.until_phase("Cleaned")
+    assert (status["result"], status["reason"]) == ("Failed", "ProgramNotFound")
+    assert "/opt/none/solver" in status["message"]
+    assert status["restarts"] == 0
+    assert list(one.jobs()) == ["absent-launcher"]
+
+
 def test_retried(world: World) -> None:
     """A launcher that fails is tried again, in a Job of its own each time."""
     one = world.submit(
         job(
             "fails",
-            "echo attempt $ATTEMPT; exit 7",
-            policy={"backoffLimit": 1, "cleanPodPolicy": "All"},
+            "echo attempt $ATTEMPT; echo the disk is full; exit 7",
+            policy={"backoffLimit": 2, "cleanPodPolicy": "All"},
         )
     )
     status = one.until(lambda status: status.get("restarts"))
@@ -41,7 +60,10 @@ def test_retried(world: World) -> None:
     assert condition(status, "Restarting")["status"] == "True"
     status = one.until_phase("Cleaned")
     assert (status["result"], status["reason"]) == ("Failed", "BackoffLimitExceeded")
-    assert "exit code 7" in status["message"]
-    assert "attempt 1" in status["message"]
-    assert list(one.jobs()) == ["fails-launcher", "fails-launcher-r1"]
+    assert status["message"] == (
+        "attempt 3, backoffLimit 2: the launcher exited with exit code 7; "
+        "last lines:\nattempt 2\nthe disk is full"
+    )
+    jobs = ["fails-launcher", "fails-launcher-r1", "fails-launcher-r2"]
+    assert list(one.jobs()) == jobs
     assert one.pods() == {}

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.manifests import job
+from tests.support.manifests import MOMENT, job
 from tests.support.whole import Submitted, World
 
 pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.slow]
 Manifest = Mapping[str, Any]
-WAITS = "until [ -e /tmp/go ]; do sleep 0.1; done; exec mpirun -np 2 hostname"
+WAITS = f"until [ -e /tmp/go ]; do sleep 0.1; done; exec mpirun -np 2 {MOMENT}"
 NEVER = {"exec": {"command": ["false"]}, "periodSeconds": 1}
 
 
@@ -51,7 +51,7 @@ def invalid(name: str) -> Manifest:
 
 
 def succeeded(name: str) -> Manifest:
-    return job(name, "mpirun -np 2 true", policy={"cleanPodPolicy": "None"})
+    return job(name, f"mpirun -np 2 {MOMENT}", policy={"cleanPodPolicy": "None"})
 
 
 def failed(name: str) -> Manifest:
@@ -60,7 +60,7 @@ def failed(name: str) -> Manifest:
 
 
 def cleaned(name: str) -> Manifest:
-    return job(name, "mpirun -np 2 true")
+    return job(name, f"mpirun -np 2 {MOMENT}")
 
 
 PHASES: dict[str, Callable[[str], Manifest]] = {
@@ -74,6 +74,7 @@ PHASES: dict[str, Callable[[str], Manifest]] = {
     "Cleaned": cleaned,
 }
 LIVE = ["Created", "WorkersReady", "LauncherRunning", "Suspended", "Invalid"]
+ENDED = ["Succeeded", "Failed", "Cleaned"]
 
 
 def at(world: World, phase: str, what: str) -> Submitted:
@@ -115,3 +116,33 @@ def test_suspend_and_resume(world: World, phase: str) -> None:
         status = one.until_phase(phase)
         assert status["restarts"] == 0
         one.delete()
+
+
+def has_seen(manifest: Manifest) -> Callable[[Manifest], bool]:
+    """Tell whether the operator has seen this generation."""
+    generation = manifest["metadata"]["generation"]
+    return lambda status: bool(status["observedGeneration"] == generation)
+
+
+@pytest.mark.parametrize("phase", ENDED)
+def test_a_verdict_outlives_suspension(world: World, phase: str) -> None:
+    """Suspending what has ended changes nothing of it, and resuming runs nothing."""
+    one = at(world, phase, "late")
+    before, pods = one.status, set(one.pods())
+    for wanted in (True, False):
+        one.suspend(wanted=wanted)
+        status = one.until(has_seen(world.call("GET", one.path)))
+        for field in ("phase", "result", "reason", "completionTime", "restarts"):
+            assert status[field] == before[field]
+    assert set(one.pods()) == pods
+    assert list(one.jobs()) == [f"{one.name}-launcher"]
+
+
+def test_an_invalid_spec_that_is_mended_runs(world: World) -> None:
+    """Valid=False names the field; another generation is tried anew."""
+    one = at(world, "Invalid", "mend")
+    assert "containerPort" in one.status["message"]
+    one.until_pods(lambda pods: not pods)
+    good = PHASES["LauncherRunning"]("mend")["spec"]["mpiReplicaSpecs"]
+    one.patch({"mpiReplicaSpecs": {"Worker": good["Worker"]}})
+    finish(one)

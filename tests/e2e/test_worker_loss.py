@@ -6,14 +6,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.support.manifests import condition, ended, job
+from tests.support.manifests import MOMENT, condition, ended, job
 from tests.support.whole import Json, Submitted, World
 
 pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.slow]
 # Ranks of the first attempt live until they are ended; of later ones a moment.
-RANKS = """
+RANKS = f"""
 exec mpirun -np 2 /bin/sh -c "echo rank \\$OMPI_COMM_WORLD_RANK on \\$(hostname)
-  [ $ATTEMPT -gt 0 ] || sleep 40"
+  [ $ATTEMPT -gt 0 ] || sleep 40; {MOMENT}"
 """
 # A launcher that does not notice.
 DEAF = "[ $ATTEMPT -gt 0 ] || { mpirun -np 2 sleep 40 & exec sleep 60; }" + RANKS
@@ -133,9 +133,10 @@ def all_kept(world: World) -> None:
 
 def elastic(world: World) -> None:
     """KeepLauncher: the worker is replaced, the launcher goes on with it."""
-    command = """
+    say = "echo rank $OMPI_COMM_WORLD_RANK on $(hostname)"
+    command = f"""
       until [ -e /tmp/go ]; do sleep 0.1; done
-      exec mpirun -np 2 /bin/sh -c 'echo rank $OMPI_COMM_WORLD_RANK on $(hostname)'
+      exec mpirun -np 2 /bin/sh -c '{say}; {MOMENT}'
     """
     policy = {"backoffLimit": 0, "workerFailurePolicy": "KeepLauncher"}
     one = world.submit(job("elastic", command, policy=policy))

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.manifests import job
+from tests.support.manifests import MOMENT, job
 from tests.support.whole import World
 
 pytestmark = [pytest.mark.needs("namespaces"), pytest.mark.slow]
 TIMES = 10
 SIDE_BY_SIDE = 5
-RANKS = """
-exec mpirun -np 2 /bin/sh -c "[ $ATTEMPT -gt 0 ] || sleep 60"
+RANKS = f"""
+exec mpirun -np 2 /bin/sh -c "[ $ATTEMPT -gt 0 ] || sleep 60; {MOMENT}"
 """
 
 
@@ -33,6 +33,7 @@ def lose(world: World, shell: str, number: int) -> tuple[int, str]:
     return status["restarts"], status["result"]
 
 
+@pytest.mark.timeout(900)  # on a busy machine of two cores; else a minute
 @pytest.mark.parametrize(
     "shell", ["KubectlExec", pytest.param("SSH", marks=pytest.mark.needs("sshd"))]
 )

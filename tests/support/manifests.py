@@ -4,6 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Json = Mapping[str, Any]
+# What a rank that has nothing to do does. Open MPI 5 may wait for ever for one that
+# ends in its first milliseconds: with `true` one mpirun in eight did on a busy machine,
+# over either transport, and of those whose ranks live this long none.
+MOMENT = "sleep 0.5"
 
 
 def job(
