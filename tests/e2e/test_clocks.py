@@ -29,7 +29,7 @@ def test_a_worker_that_is_never_ready(world: World) -> None:
             "unready",
             "mpirun -np 2 true",
             worker={"readinessProbe": NEVER, "command": ["sleep", "600"]},
-            policy={"activeDeadlineSeconds": 25, "cleanPodPolicy": "All"},
+            policy={"cleanPodPolicy": "All"},
             launcherCreationPolicy="WaitForWorkersReady",
         )
     )
@@ -37,9 +37,10 @@ def test_a_worker_that_is_never_ready(world: World) -> None:
     assert status["phase"] == "Created"
     assert "2 of 2 workers not ready: unready-worker-0" in status["message"]
     assert "Readiness probe failed" in status["message"]
+    one.patch({"runPolicy": {"activeDeadlineSeconds": 5}})
     status = one.until_phase("Cleaned")
     assert (status["result"], status["reason"]) == ("Failed", "DeadlineExceeded")
-    assert "activeDeadlineSeconds (25 s)" in status["message"]
+    assert "activeDeadlineSeconds (5 s)" in status["message"]
     assert one.pods() == {}
 
 
@@ -51,12 +52,12 @@ def test_a_worker_without_sshd(world: World) -> None:
             "mpirun -np 2 true",
             shell="SSH",
             worker={"command": ["sleep", "600"]},
-            policy={"activeDeadlineSeconds": 25},
         )
     )
     status = one.until(lambda status: status.get("reason") == "Waiting")
     assert status["phase"] == "WorkersReady"
     assert "waits until it reaches every worker" in status["message"]
+    one.patch({"runPolicy": {"activeDeadlineSeconds": 5}})
     status = one.until_phase("Cleaned")
     assert (status["result"], status["reason"]) == ("Failed", "DeadlineExceeded")
     assert all(ended(pod) for pod in one.pods().values())
