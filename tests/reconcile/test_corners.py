@@ -424,7 +424,23 @@ def test_a_worker_that_restarted_is_lost() -> None:
     )
 
     assert told["reason"] == "WorkerLost"
-    assert "has restarted" in told["message"]
+    assert "has restarted (exit code 137, SIGKILL)" in told["message"]
+
+
+def test_a_worker_whose_container_has_ended_is_told_with_its_cause() -> None:
+    """A kubelet tells a container's end before the Pod's; the cause is known then."""
+    dead = ended(worker(1), terminated(137, -5, reason="OOMKilled"), "Running")
+
+    told = status_of(
+        step(
+            snapshot(
+                running(), *base(), worker(0), dead, launcher_job(), launcher_pod()
+            )
+        )
+    )
+
+    assert told["reason"] == "WorkerLost"
+    assert "has ended (exit code 137, SIGKILL, OOMKilled)" in told["message"]
 
 
 def test_exit_code_0_with_keep_launcher_needs_no_proof() -> None:

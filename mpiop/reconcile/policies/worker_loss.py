@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from mpiop.reconcile import names
-from mpiop.reconcile.causes import trouble, whereabouts
+from mpiop.reconcile.causes import describe, trouble, whereabouts
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.recorded import Missing
 from mpiop.reconcile.views import PodView
@@ -61,7 +61,7 @@ def fate(facts: Facts, finished: datetime | None) -> tuple[Fate, str]:
         pods += [pod for pod in (facts.workers.get(index),) if pod]
         for pod in pods:
             if _ended_by(pod, since, finished):
-                return "lost", trouble(pod) or f"{whereabouts(pod)} was replaced"
+                return "lost", trouble(pod) or _restarted(pod)
         if not pods:
             unknown = f"{names.worker(facts.job.name, index)} is gone"
     if not unknown and not facts.leaving and _replaced(facts):
@@ -93,8 +93,14 @@ def _lost(pod: PodView, since: datetime | None) -> str:
     if pod.terminal or pod.disruption or pod.deleted is not None:
         return trouble(pod)
     if pod.ended is not None and _before(since, pod.ended.finished):
-        return f"{whereabouts(pod)} has restarted"
+        return trouble(pod) or _restarted(pod)
     return ""
+
+
+def _restarted(pod: PodView) -> str:
+    """Tell of a worker that looks well now, but is not what it was at the start."""
+    how = f"has restarted ({describe(pod.ended)})" if pod.ended else "was replaced"
+    return f"{whereabouts(pod)} {how}"
 
 
 def _replaced(facts: Facts) -> bool:
