@@ -41,7 +41,7 @@ def status(facts: Facts, phase: Phase, events: str = "") -> Json:
         "result": result(facts),
         "reason": reason,
         "message": message,
-        "workers": "" if ended else f"{facts.ready}/{facts.job.worker_replicas}",
+        "workers": "" if ended else f"{_workers(facts)}/{facts.job.worker_replicas}",
         "restarts": facts.attempt,
         "observedGeneration": facts.job.generation,
         "startTime": timestamp(recorded.start_time),
@@ -50,6 +50,17 @@ def status(facts: Facts, phase: Phase, events: str = "") -> Json:
         "replicaStatuses": replica_statuses(facts, ended=ended),
         "recorded": recorded.json(),
     }
+
+
+def _workers(facts: Facts) -> int:
+    """Count ready workers; once the launcher runs, those that run.
+
+    Readiness gates the start only: a probe that flaps in mid-run is no news. Horovod
+    looks for workers while it runs, and an elastic job's stay counted by readiness.
+    """
+    if facts.job.elastic or not facts.launcher_started:
+        return facts.ready
+    return sum(1 for pod in facts.workers.values() if pod.phase == "Running")
 
 
 def result(facts: Facts) -> str:

@@ -228,7 +228,7 @@ def scene(
         begin = str(listed["metadata"]["resourceVersion"])
         found = Scene(cluster, namespace, played, begin)
         yield found
-        played.finishes = True
+        played.held, played.finishes = set(), True
         _leave(found)
 
 
