@@ -7,11 +7,12 @@ from typing import Final
 
 import pytest
 
-from mpiop.local.client import CONFIG_MAPS, JOBS, PODS
+from mpiop.local.client import CONFIG_MAPS, CRDS, JOBS, PODS, Deletion
 from tests.support.cluster import Account, Cluster
 from tests.support.controlplane import ControlPlane
 from tests.support.installed import install
 from tests.support.live import operating
+from tests.support.process import operator, until
 from tests.support.scene import scene
 
 pytestmark = [pytest.mark.needs("control-plane"), pytest.mark.slow]
@@ -68,3 +69,25 @@ def test_a_server_that_is_away_costs_no_second_launcher(
         assert found.names(JOBS) == ["pi-launcher"]
         assert len(found.names(PODS)) == 1
         assert listed(cluster, account) > before
+
+
+def test_a_definition_that_is_missing_is_waited_for(
+    plane: ControlPlane, account: Account
+) -> None:
+    """Not ready, and said in the log; at work as soon as it is there."""
+    cluster, name = plane.cluster, "mpijobs.kubeflow.org"
+    definition = cluster.client.get(CRDS, "", name)
+    cluster.client.delete(CRDS, definition, Deletion())
+    cluster.eventually(lambda: cluster.find(CRDS, "", name) is None, "it is gone")
+    with (
+        operator(account.kubeconfig, "--leader-elect=false") as one,
+        scene(cluster) as found,
+    ):
+        until(
+            lambda: one.ask("/readyz")[0] == 503 and "MPIJob" in one.ask("/readyz")[1]
+        )
+        cluster.define_mpijobs()
+        found.submit()
+        found.succeeds()
+        assert one.end() == 0
+    assert any("failed" in line and "MPIJob" in line for line in one.lines)
