@@ -11,13 +11,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench import core, memory, shell
+from bench import core, memory, server, shell
 from bench.figure import Figure, table
 
 PARTS: tuple[Callable[[], Iterator[Figure]], ...] = (
     core.figures,
     shell.figures,
     memory.figures,
+    server.figures,
 )
 
 
