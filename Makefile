@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Run a command, then say how long it took.
 timed = @echo '$(1)'; begin=$$(date +%s); $(1); code=$$?; echo "  $$(($$(date +%s) - begin)) s"; exit $$code
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format lint types imports current docs controlplane test e2e check bench mutants lock clean
+.PHONY: help setup demo format lint types imports current docs controlplane test e2e e2e-node check bench mutants lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
@@ -54,6 +54,10 @@ test: setup ## tests alone; ARGS="-k word" narrows
 e2e: setup ## tests that need an API server: ours, or the one of MPIOP_E2E_KUBECONFIG
 	@$(BIN)/python -m tests.support.assets --if-possible
 	$(BIN)/python -m pytest -m kubernetes $(ARGS)
+
+e2e-node: setup ## tests on a real node: kubelet, containerd, every MPI; root on Debian
+	@$(BIN)/python -m tests.support.assets --if-possible
+	$(BIN)/python -m pytest tests/e2e/node $(ARGS)
 
 current: setup ## what is generated is what its source says, the pins included
 	$(call timed,$(BIN)/python -m mpiop.states.diagram --check docs/states.md)

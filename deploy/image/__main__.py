@@ -26,7 +26,7 @@ def config(name: str = NAME) -> archive.Config:
     """Say how the operator starts in its container."""
     return archive.Config(
         name=name,
-        entrypoint=("python3.11", "-m", "mpiop"),
+        entrypoint=("mpiop",),
         command=("operator",),
         env={
             "PYTHONPATH": f"/{SITE}",
@@ -66,6 +66,10 @@ def code(layer: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="mpiop-image-") as folder:
         ignore = shutil.ignore_patterns("__pycache__", "local")
         shutil.copytree(ROOT / "mpiop", Path(folder) / SITE / "mpiop", ignore=ignore)
+        program = Path(folder) / "usr" / "local" / "bin" / "mpiop"
+        program.parent.mkdir(parents=True)
+        shutil.copy(HERE / "mpiop", program)
+        program.chmod(0o755)
         Path(folder).chmod(0o755)
         archive.pack(Path(folder), layer)
 

@@ -94,10 +94,15 @@ def _minor() -> str:
     return chosen
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Give the folder for what tests build, outside version control."""
     configured = os.environ.get("XDG_CACHE_HOME")
     base = Path(configured) if configured else Path.home() / ".cache"
-    return base / "mpiop" / "controlplane"
+    return base / "mpiop"
+
+
+def _cache() -> Path:
+    return cache() / "controlplane"
 
 
 def _key(minor: str) -> str:

@@ -42,12 +42,14 @@ class Options:
         gates: feature gates of all components; None for native gang scheduling, where
             the version has it.
         flags: more flags of the API server.
+        controllers: which ones the controller manager runs.
     """
 
     admission: tuple[str, ...] = ()
     components: tuple[str, ...] = ("kube-controller-manager", "kube-scheduler")
     gates: tuple[str, ...] | None = None
     flags: tuple[str, ...] = ()
+    controllers: str = _NOT_RUN
 
 
 @attrs.define
@@ -218,7 +220,7 @@ class ControlPlane:
         if component == "kube-controller-manager":
             flags += [
                 f"--cert-dir={self._path('certificates')}",
-                f"--controllers={_NOT_RUN}",
+                f"--controllers={self.options.controllers}",
                 "--use-service-account-credentials",
                 f"--service-account-private-key-file={self._path('accounts.pem')}",
                 f"--root-ca-file={self._path('ca.pem')}",

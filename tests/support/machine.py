@@ -88,6 +88,13 @@ def kubernetes() -> str:
     return "" if os.environ.get("MPIOP_E2E_KUBECONFIG") else control_plane()
 
 
+def node() -> str:
+    """Whether a real node can be started here."""
+    from tests.e2e.node.node import missing
+
+    return control_plane() or missing()
+
+
 CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
     "namespaces": namespaces,
     "sshd": sshd,
@@ -96,5 +103,6 @@ CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
     "other-user": other_user,
     "kubernetes": kubernetes,
     "control-plane": control_plane,
+    "node": node,
     "gangs": gangs,
 }

@@ -1,0 +1,134 @@
+"""What the node's programs are told: files, as text."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+ADDRESS: Final = "172.30.0.1"
+NAME: Final = "node1"
+SERVICES: Final = "10.96.0.0/16"
+API_SERVICE: Final = "10.96.0.1"
+PODS: Final = "10.244.0.0/16"
+POD_RANGE: Final = "10.244.0.0/24"
+DOMAIN: Final = "cluster.local"
+SOCKET: Final = "/run/containerd/containerd.sock"
+
+
+def containerd(folder: Path, pause: str) -> str:
+    """Configure containerd, in TOML; few enough lines to write by hand."""
+    cri = '[plugins."io.containerd.grpc.v1.cri"'
+    return "\n".join(
+        [
+            "version = 2",
+            f'root = "{folder}/containerd"',
+            'state = "/run/containerd"',
+            "oom_score = 0",
+            "[grpc]",
+            f'  address = "{SOCKET}"',
+            f"{cri}]",
+            f'  sandbox_image = "{pause}"',
+            "  restrict_oom_score_adj = true",
+            "  disable_apparmor = true",
+            f"{cri}.cni]",
+            '  bin_dir = "/usr/lib/cni"',
+            f'  conf_dir = "{folder}/cni"',
+            f"{cri}.containerd]",
+            '  snapshotter = "overlayfs"',
+            '  default_runtime_name = "runc"',
+            f"{cri}.containerd.runtimes.runc]",
+            '  runtime_type = "io.containerd.runc.v2"',
+            f"{cri}.containerd.runtimes.runc.options]",
+            "  SystemdCgroup = false",
+            "",
+        ]
+    )
+
+
+def network() -> dict[str, Any]:
+    """CNI: a bridge, an address for each Pod, ports of the host."""
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "hairpinMode": True,
+        "ipam": {
+            "type": "host-local",
+            "dataDir": "/run/cni-ipam",
+            "ranges": [[{"subnet": POD_RANGE}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        },
+    }
+    ports = {"type": "portmap", "capabilities": {"portMappings": True}}
+    return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge, ports]}
+
+
+def kubelet(folder: Path) -> str:
+    """The kubelet of a private network: whoever reaches it may ask it."""
+    return yaml.safe_dump(
+        {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "authentication": {
+                "anonymous": {"enabled": True},
+                "webhook": {"enabled": False},
+            },
+            "authorization": {"mode": "AlwaysAllow"},
+            "address": ADDRESS,
+            "cgroupDriver": "cgroupfs",
+            "failCgroupV1": False,
+            "failSwapOn": False,
+            "containerRuntimeEndpoint": f"unix://{SOCKET}",
+            "clusterDNS": [ADDRESS],
+            "clusterDomain": DOMAIN,
+            "resolvConf": str(folder / "resolv.pod"),
+            "oomScoreAdj": 0,
+            "imageGCHighThresholdPercent": 100,
+            "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},
+            "nodeStatusUpdateFrequency": "4s",
+            "nodeLeaseDurationSeconds": 8,
+            "registerNode": True,
+            "maxPods": 60,
+        }
+    )
+
+
+def proxy(kubeconfig: Path) -> str:
+    """kube-proxy that leaves the machine's conntrack settings alone."""
+    untouched = {
+        "maxPerCore": 0,
+        "min": 0,
+        "tcpEstablishedTimeout": "0s",
+        "tcpCloseWaitTimeout": "0s",
+    }
+    return yaml.safe_dump(
+        {
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "clientConnection": {"kubeconfig": str(kubeconfig)},
+            "mode": "nftables",
+            "clusterCIDR": PODS,
+            "hostnameOverride": NAME,
+            "conntrack": untouched,
+            "oomScoreAdj": 0,
+        }
+    )
+
+
+def dns(kubeconfig: Path) -> str:
+    """CoreDNS: the cluster's names in one block, "no such name" for all others."""
+    return f"""{DOMAIN}:53 in-addr.arpa:53 ip6.arpa:53 {{
+  errors
+  ready 127.0.0.1:8181
+  kubernetes {DOMAIN} in-addr.arpa ip6.arpa {{
+    kubeconfig {kubeconfig}
+    pods insecure
+    ttl 5
+  }}
+}}
+.:53 {{
+  template ANY ANY . {{
+    rcode NXDOMAIN
+  }}
+}}
+"""

@@ -1,0 +1,234 @@
+"""Process 1 of the node's namespaces: `inside FOLDER FD` brings all of it up.
+
+FD is a socket that listens on the machine's loopback. It was opened outside, so what
+comes in by it reaches the API server in here.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import attrs
+import yaml
+
+from mpiop.local.apiserver.pki import Pki
+from mpiop.local.client import NODES
+from tests.e2e.node import configs, images
+from tests.support.assets import wanted
+from tests.support.controlplane import ControlPlane, Options
+
+PATIENCE: Final = 120.0
+BINDS: Final = {
+    "kubelet": "/var/lib/kubelet",
+    "pods": "/var/log/pods",
+    "containers": "/var/log/containers",
+}
+SETTINGS: Final = {
+    "net/ipv4/ip_forward": "1",
+    "net/ipv6/conf/all/disable_ipv6": "1",
+    "net/bridge/bridge-nf-call-iptables": "1",
+}
+
+
+def run(*command: str) -> None:
+    """Run a command that must succeed."""
+    subprocess.run(command, check=True)
+
+
+@attrs.frozen
+class Inside:
+    """Everything of one node; its folder keeps files, logs and process ids."""
+
+    folder: Path
+
+    def mount(self) -> None:
+        """Keep the node's files in its folder, and its mounts to itself."""
+        run("mount", "--make-rprivate", "/")
+        run("mount", "--make-rshared", "/")
+        run("mount", "-t", "tmpfs", "tmpfs", "/run")
+        for name, place in BINDS.items():
+            (self.folder / name).mkdir(exist_ok=True)
+            Path(place).mkdir(parents=True, exist_ok=True)
+            run("mount", "--bind", str(self.folder / name), place)
+            run("mount", "--make-rshared", place)
+        resolver = f"nameserver {configs.ADDRESS}\noptions ndots:5\n"
+        self._bind("/etc/resolv.conf", resolver)
+        hosts = f"127.0.0.1 localhost\n{configs.ADDRESS} {configs.NAME}\n"
+        self._bind("/etc/hosts", hosts)
+
+    def network(self) -> None:
+        """One interface with an address, and no way out."""
+        run("hostname", configs.NAME)
+        run("ip", "link", "set", "lo", "up")
+        run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0p")
+        run("ip", "link", "set", "eth0p", "up")
+        run("ip", "addr", "add", f"{configs.ADDRESS}/24", "dev", "eth0")
+        run("ip", "link", "set", "eth0", "up")
+        run("ip", "route", "add", "default", "via", "172.30.0.254", "dev", "eth0")
+        for name, value in SETTINGS.items():
+            setting = Path("/proc/sys") / name
+            if setting.exists():
+                setting.write_text(value, "ascii")
+
+    def containerd(self) -> None:
+        """Start it, and load the images."""
+        (self.folder / "cni").mkdir(exist_ok=True)
+        conflist = self.folder / "cni" / "10-pods.conflist"
+        conflist.write_text(json.dumps(configs.network()), "utf-8")
+        config = self._write(
+            "containerd.toml", configs.containerd(self.folder, images.PAUSE)
+        )
+        self.start("containerd", "containerd", "-c", str(config))
+        self.wait("containerd", _containerd_answers)
+        for archive in images.archives():
+            run("ctr", "-n", "k8s.io", "images", "import", str(archive))
+
+    def control_plane(self) -> ControlPlane:
+        """Describe it: reachable from Pods, with a controller for nodes that go."""
+        names = [
+            "127.0.0.1",
+            configs.ADDRESS,
+            configs.API_SERVICE,
+            "kubernetes.default.svc",
+        ]
+        flags = (
+            "--bind-address=0.0.0.0",
+            f"--advertise-address={configs.ADDRESS}",
+            "--endpoint-reconciler-type=lease",
+            "--allow-privileged=true",
+            "--kubelet-preferred-address-types=InternalIP",
+        )
+        options = Options(flags=flags, controllers="*")
+        return ControlPlane(self.folder / "control", options, pki=Pki.create(names))
+
+    def components(self, kubeconfig: Path) -> None:
+        """Start kubelet, kube-proxy and CoreDNS."""
+        self._write("resolv.pod", "")
+        config = self._write("kubelet.yaml", configs.kubelet(self.folder))
+        self.start(
+            "kubelet",
+            str(wanted() / "kubelet"),
+            f"--config={config}",
+            f"--kubeconfig={kubeconfig}",
+            f"--hostname-override={configs.NAME}",
+            f"--node-ip={configs.ADDRESS}",
+            "--root-dir=/var/lib/kubelet",
+            f"--cert-dir={self.folder / 'certificates'}",
+        )
+        config = self._write("proxy.yaml", configs.proxy(kubeconfig))
+        self.start("kube-proxy", str(wanted() / "kube-proxy"), f"--config={config}")
+        config = self._write("Corefile", configs.dns(kubeconfig))
+        self.start("coredns", str(wanted() / "coredns"), "-conf", str(config))
+
+    def start(self, name: str, *command: str) -> None:
+        """Start a program; its id is in a file, so that a test can stop it."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self._write(f"{name}.pid", str(process.pid))
+
+    def wait(self, what: str, ready: Callable[[], bool]) -> None:
+        """Wait until something is ready.
+
+        Raises:
+            TimeoutError: it is not, after two minutes.
+        """
+        end = time.monotonic() + PATIENCE
+        while not ready():
+            if time.monotonic() > end:
+                raise TimeoutError(
+                    f"{what} is not ready; see the logs in {self.folder}"
+                )
+            time.sleep(0.1)
+
+    def _bind(self, place: str, content: str) -> None:
+        file = self._write(Path(place).name, content)
+        run("mount", "--bind", str(file), place)
+
+    def _write(self, name: str, content: str) -> Path:
+        file = self.folder / name
+        file.write_text(content, "utf-8")
+        return file
+
+
+def _containerd_answers() -> bool:
+    tried = subprocess.run(["ctr", "version"], capture_output=True, check=False)
+    return tried.returncode == 0
+
+
+def _dns_answers() -> bool:
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:8181/ready", timeout=1) as told:
+            return bool(told.status == 200)
+    except OSError:
+        return False
+
+
+def bring_up(folder: Path, listener: int) -> None:
+    """Bring the node up, say so in a file, and pass connections on for ever."""
+    inside = Inside(folder)
+    inside.mount()
+    inside.network()
+    inside.containerd()
+    with inside.control_plane() as plane:
+        kubeconfig = Path(plane.cluster.kubeconfig)
+        inside.components(kubeconfig)
+        inside.wait("the node", lambda: _node_ready(plane))
+        inside.wait("CoreDNS", _dns_answers)
+        url = yaml.safe_load(kubeconfig.read_text("utf-8"))["clusters"][0]["cluster"]
+        (folder / "ready").write_text(url["server"], "utf-8")
+        asyncio.run(_forward(listener, int(url["server"].rpartition(":")[2])))
+
+
+def _node_ready(plane: ControlPlane) -> bool:
+    found = plane.cluster.find(NODES, "", configs.NAME) or {}
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+async def _forward(listener: int, port: int) -> None:
+    async def connected(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+
+    server = await asyncio.start_server(connected, sock=socket.socket(fileno=listener))
+    async with server:
+        await server.serve_forever()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass  # one side has gone; the other is told by the end of its stream
+    finally:
+        writer.close()
+
+
+def main() -> None:
+    """As process 1: bring up in a child, and reap whoever ends meanwhile."""
+    child = os.fork()
+    if child == 0:
+        bring_up(Path(sys.argv[1]), int(sys.argv[2]))
+        os._exit(0)
+    while True:
+        ended, status = os.wait()
+        if ended == child:
+            sys.exit(os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main()

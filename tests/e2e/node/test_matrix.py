@@ -1,0 +1,99 @@
+"""Every MPI over both transports as every kind of user, on real Pods: who ran where."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import pytest
+
+from mpiop.local.client import Json
+from tests.e2e.node import images, jobs
+from tests.e2e.node.jobs import Cell
+from tests.support.cluster import Cluster
+
+pytestmark = [
+    pytest.mark.needs("node"),
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+]
+SIDE_BY_SIDE: Final = 5
+RANDOM: Final = 1000660000
+RADIX: Final = [
+    {"name": "PRTE_MCA_prte_routed_radix", "value": "2"},
+    {"name": "OMPI_MCA_routed_radix", "value": "2"},
+]
+READ_ONLY: Final[dict[str, Any]] = {
+    "container": {"volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]},
+    "pod": {"volumes": [{"name": "tmp", "emptyDir": {}}]},
+}
+
+
+def matrix() -> Iterator[tuple[str, Cell]]:
+    """List all combinations, with a name each."""
+    users = {"root": 0, "user": 1000, "random": RANDOM}
+    for mpi in images.MPIS:
+        for shell in ("SSH", "KubectlExec"):
+            for who, user in users.items():
+                yield f"{mpi}-{shell.lower()}-{who}", Cell(mpi, shell, user)
+    for shell in ("SSH", "KubectlExec"):
+        suffix = shell.lower()
+        yield f"one-{suffix}", Cell(shell=shell, workers=1)
+        yield f"four-{suffix}", Cell(shell=shell, workers=4)
+        yield f"slots-{suffix}", Cell(shell=shell, slots=2)
+        yield (
+            f"tree-{suffix}",
+            Cell(shell=shell, workers=7, container={"env": RADIX}),
+        )
+        as_worker = {"runLauncherAsWorker": True}
+        yield f"launcher-{suffix}", Cell(shell=shell, ranks=3, spec=as_worker)
+        script = (
+            "sh",
+            "-c",
+            "mpirun --allow-run-as-root -np 2 mpi-test reduce; exit $?",
+        )
+        yield f"sh-{suffix}", Cell(shell=shell, launcher=script)
+    yield "ssh-itself", Cell(launcher=("sh", "-c", _SSH_ITSELF))
+    yield "host-network", Cell(workers=1, pod={"hostNetwork": True})
+
+
+_IN_A_SHELL: Final = "mpirun --allow-run-as-root -np 2 mpi-test reduce; exit $?"
+_SSH_ITSELF: Final = (
+    "for n in 0 1; do ssh ssh-itself-worker-$n hostname; done"
+    " && mpirun --allow-run-as-root -np 2 mpi-test reduce"
+)
+CELLS: Final = dict(matrix())
+
+
+@pytest.fixture(scope="module")
+def ended(operated: Cluster) -> Iterator[dict[str, tuple[Json, str]]]:
+    """Run all cells, a few side by side; give each job as it ended, and its log."""
+    with operated.namespace() as namespace:
+
+        def run(name: str) -> tuple[str, tuple[Json, str]]:
+            manifest = CELLS[name].manifest(name)
+            jobs.create(operated, namespace, manifest)
+            found = jobs.await_end(operated, namespace, name)
+            log = jobs.launcher_log(operated, namespace, name)
+            jobs.remove(operated, found)
+            return name, (found, log)
+
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            yield dict(pool.map(run, CELLS))
+
+
+@pytest.mark.checklist("7.5.Intel", "7.5.MPICH")
+@pytest.mark.parametrize("name", CELLS)
+def test_ranks_run_where_the_hostfile_asks(
+    ended: dict[str, tuple[Json, str]], name: str
+) -> None:
+    """The job succeeds, verified, and each host ran as many ranks as it has slots."""
+    job, log = ended[name]
+    cell = CELLS[name]
+    status = job.get("status", {})
+    assert status.get("result") == "Succeeded", f"{status}\n{log}"
+    layout = jobs.layout(log)
+    assert sorted(layout) == list(range(cell.size)), log
+    assert Counter(layout.values()) == jobs.asked(cell, name), log
+    total = cell.size * (cell.size + 1) // 2
+    assert f"allreduce {total}" in log
