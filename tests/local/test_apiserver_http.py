@@ -1,11 +1,13 @@
 """The API server on sockets, with a kubelet of the test's own behind it."""
 
 import asyncio
+import gc
 import io
 import json
 import socket
 import ssl
 import uuid
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -94,6 +96,40 @@ def test_tls_and_tokens(tmp_path: Path) -> None:
                     assert (answer.status, body["reason"]) == (401, "Unauthorized")
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("polite", [True, False])
+def test_the_end_closes_connections_of_silent_clients(
+    tmp_path: Path, *, polite: bool
+) -> None:
+    """A client that is connected, or has only begun to be, leaves no socket open."""
+    left = []
+
+    def connect(url: str, context: ssl.SSLContext) -> None:
+        port = int(url.rpartition(":")[2])
+        plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+        if not polite:
+            left.append(plain)
+            return
+        secured = context.wrap_socket(plain, server_hostname="127.0.0.1")
+        secured.sendall(b"GET /version HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert secured.recv(1)
+        left.append(secured)
+
+    async def scenario() -> None:
+        async with serving(tmp_path) as site:
+            trust = ssl.create_default_context(cadata=site.pki.ca_pem.decode())
+            url = str(site.client._base_url_origin)
+            await asyncio.to_thread(connect, url, trust)
+            await asyncio.sleep(0.1)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(scenario())
+        gc.collect()
+    for one in left:
+        one.close()
+    assert [str(one.message) for one in caught] == []
 
 
 def test_service_account_token(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,6 +23,7 @@ from mpiop.local.controllers import Controllers
 from mpiop.local.controllers.job_view import finished
 from tests.virtual_cluster import VirtualCluster
 
+pytestmark = pytest.mark.timeout(1800)  # hundreds of lives; a busy machine takes long
 RULES = [
     {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}},
     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},

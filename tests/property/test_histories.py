@@ -6,6 +6,7 @@ once they stop, the cluster comes to match the job and stays so.
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -31,6 +32,7 @@ from mpiop.reconcile.plan import plan
 from tests.reconcile.build import template
 from tests.support.harness import MPIJOBS, Harness
 
+pytestmark = pytest.mark.timeout(1800)  # hundreds of lives; a busy machine takes long
 ENDED = {"Succeeded", "Failed", "Cleaned"}
 CALM_SECONDS = 3600.0
 

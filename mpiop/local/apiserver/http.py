@@ -61,7 +61,7 @@ class HttpServer:
             self._ticking = None
         self._server.close()
         while self._runners:
-            await self._runners.pop().cleanup()
+            await _end(self._runners.pop())
         await self._proxy.close()
 
     async def _runner(self, user: Callable[[web.Request], str | None]) -> web.AppRunner:
@@ -118,6 +118,16 @@ class HttpServer:
                     return _refused(error)
             case feed:
                 return await _stream(raw, feed)
+
+
+async def _end(runner: web.AppRunner) -> None:
+    """End a site, and its connections whether or not their clients say good-bye."""
+    handlers = runner.server.connections if runner.server else []
+    transports = [one.transport for one in handlers if one.transport is not None]
+    await runner.cleanup()
+    for transport in transports:
+        transport.abort()  # TLS would wait for the client's last word
+    await asyncio.sleep(0)  # sockets are closed in the loop's next round
 
 
 def _core_request(request: web.Request, body: bytes, user: str) -> Request:
