@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from mpiop.local.client import JOBS, NODES, PODS, Deletion, Json
+from mpiop.local.client import JOBS, PODS, Json
 from mpiop.reconcile import names
 from tests.fake_kubelet import FakeKubelet
 from tests.support.cluster import Cluster
-from tests.support.live import OPERATOR, await_job, now, operating, playing
+from tests.support.live import NODE, OPERATOR, await_job, now, operating, playing
 from tests.support.upstream import TRAINING, V1, V2, Upstream, mpijob
 
 
@@ -32,54 +32,47 @@ def test_a_running_launcher_is_taken_over(
     version = V2 if flavour == V2 else V1
     with control_plane.namespace() as namespace:
         account = control_plane.account(tmp_path, namespace, OPERATOR)
-        kubelet = FakeKubelet(control_plane.client, now, namespace, namespace)
-        kubelet.register()
-        try:
-            job = mpijob(version, cleanPodPolicy="All")
-            upstream = Upstream(control_plane.client, job, flavour, namespace)
-            upstream.base()
-            upstream.workers()
-            upstream.launcher(**({} if flavour != V2 else {"backoffLimit": 6}))
-            upstream.status("Created", "Running")
-            with playing(
-                control_plane, namespace, namespace, launcher_seconds=1e6
-            ) as node:
-                [before] = control_plane.eventually(
-                    lambda: [
-                        pod
-                        for pod in launchers(control_plane, namespace)
-                        if pod["status"].get("phase") == "Running"
-                    ]
+        kubelet = FakeKubelet(control_plane.client, now, NODE, namespace)
+        job = mpijob(version, cleanPodPolicy="All")
+        upstream = Upstream(control_plane.client, job, flavour, namespace)
+        upstream.base()
+        upstream.workers()
+        upstream.launcher(**({} if flavour != V2 else {"backoffLimit": 6}))
+        upstream.status("Created", "Running")
+        with playing(control_plane, namespace, launcher_seconds=1e6) as node:
+            [before] = control_plane.eventually(
+                lambda: [
+                    pod
+                    for pod in launchers(control_plane, namespace)
+                    if pod["status"].get("phase") == "Running"
+                ]
+            )
+            node.held = {before["metadata"]["name"]}
+            with operating(account, namespace):
+                await_job(
+                    control_plane,
+                    namespace,
+                    "pi",
+                    lambda one: one["status"].get("phase") == "LauncherRunning",
                 )
-                node.held = {before["metadata"]["name"]}
-                with operating(account, namespace):
-                    await_job(
-                        control_plane,
-                        namespace,
-                        "pi",
-                        lambda one: one["status"].get("phase") == "LauncherRunning",
-                    )
-                    [taken] = launchers(control_plane, namespace)
-                    assert taken["metadata"]["uid"] == before["metadata"]["uid"]
-                    assert taken["metadata"]["labels"][names.INHERITED] == "true"
-                    kubelet.succeed(taken)
-                    node.held.clear()
-                    done = await_job(
-                        control_plane,
-                        namespace,
-                        "pi",
-                        lambda one: one["status"].get("phase") == "Cleaned",
-                    )
-            assert done["status"]["result"] == "Succeeded"
-            verified = [
-                one["status"]
-                for one in done["status"]["conditions"]
-                if one["type"] == "Verified"
-            ]
-            assert verified == ["Unknown"]
-            assert launchers(control_plane, namespace) == []
-            jobs = control_plane.client.list(JOBS, namespace)["items"]
-            assert len(jobs) == (1 if flavour == V2 else 0)
-        finally:
-            node_object = control_plane.client.get(NODES, "", namespace)
-            control_plane.client.delete(NODES, node_object, Deletion())
+                [taken] = launchers(control_plane, namespace)
+                assert taken["metadata"]["uid"] == before["metadata"]["uid"]
+                assert taken["metadata"]["labels"][names.INHERITED] == "true"
+                kubelet.succeed(taken)
+                node.held.clear()
+                done = await_job(
+                    control_plane,
+                    namespace,
+                    "pi",
+                    lambda one: one["status"].get("phase") == "Cleaned",
+                )
+        assert done["status"]["result"] == "Succeeded"
+        verified = [
+            one["status"]
+            for one in done["status"]["conditions"]
+            if one["type"] == "Verified"
+        ]
+        assert verified == ["Unknown"]
+        assert launchers(control_plane, namespace) == []
+        jobs = control_plane.client.list(JOBS, namespace)["items"]
+        assert len(jobs) == (1 if flavour == V2 else 0)
