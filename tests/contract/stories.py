@@ -200,8 +200,12 @@ def resumed_before_the_pod_has_ended(world: World) -> list[Any]:
 @story
 def deadline(world: World) -> list[Any]:
     """A Job that runs for too long fails, and its Pod is ended."""
-    create(world, activeDeadlineSeconds=2)
+    create(world, activeDeadlineSeconds=600)
     running(world)
+    # Set while the Pod runs: however slow the machine, it has been ready before.
+    world.client.patch(
+        JOBS, world.get(JOBS, "job"), {"spec": {"activeDeadlineSeconds": 2}}
+    )
     world.until(lambda: world.pods()[0]["metadata"].get("deletionTimestamp"))
     world.machine.quiet()
     during = world.job(has("FailureTarget"))
