@@ -63,8 +63,12 @@ def network() -> dict[str, Any]:
     return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge, ports]}
 
 
-def kubelet(folder: Path) -> str:
-    """The kubelet of a private network: whoever reaches it may ask it."""
+def kubelet(folder: Path, group: str) -> str:
+    """The kubelet of a private network: whoever reaches it may ask it.
+
+    It takes control groups that it does not know for leftovers and removes them, so
+    each node has a root `group` of its own.
+    """
     return yaml.safe_dump(
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -76,6 +80,7 @@ def kubelet(folder: Path) -> str:
             "authorization": {"mode": "AlwaysAllow"},
             "address": ADDRESS,
             "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{group}",
             "failCgroupV1": False,
             "failSwapOn": False,
             "containerRuntimeEndpoint": f"unix://{SOCKET}",

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -42,7 +43,7 @@ _SETTINGS: Final = (
     "kernel/keys/root_maxkeys",
     "kernel/keys/root_maxbytes",
 )
-_GROUPS: Final = ("kubepods", "k8s.io")
+_GROUPS: Final = Path("/sys/fs/cgroup")
 
 
 def missing() -> str:
@@ -71,6 +72,7 @@ class Node:
     cluster: Cluster = attrs.field(init=False)
     _process: "subprocess.Popen[bytes]" = attrs.field(init=False)
     _settings: dict[str, str] = attrs.field(factory=dict)
+    _group: str = attrs.field(factory=lambda: f"mpiop-{uuid.uuid4().hex[:8]}")
 
     def __enter__(self) -> Self:
         self.start()
@@ -95,6 +97,7 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self._settings = {name: _setting(name).read_text() for name in _SETTINGS}
+        _make_group(self._group)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._unshare(listener)
             port = listener.getsockname()[1]
@@ -117,8 +120,7 @@ class Node:
         self._process.wait(PATIENCE)
         for name, value in self._settings.items():
             _setting(name).write_text(value)
-        for group in _GROUPS:
-            _remove_groups(group)
+        _remove_groups(self._group)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def inside(
@@ -150,7 +152,7 @@ class Node:
         command = [*guard, "unshare", *kinds, "--fork", "--kill-child", "--mount-proc"]
         with (self.folder / "init.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *inside, str(listener.fileno())],
+                [*command, *inside, str(listener.fileno()), self._group],
                 cwd=ROOT,
                 env={
                     **os.environ,
@@ -187,13 +189,28 @@ def _setting(name: str) -> Path:
     return Path("/proc/sys") / name
 
 
+def _controllers() -> Sequence[Path]:
+    """Where control groups are made: one tree (version 2), or one for each kind."""
+    unified = (_GROUPS / "cgroup.controllers").exists()
+    return [_GROUPS] if unified else [one for one in _GROUPS.iterdir() if one.is_dir()]
+
+
+def _make_group(name: str) -> None:
+    for root in _controllers():
+        group = root / name
+        group.mkdir()
+        for shared in (
+            "cpuset.cpus",
+            "cpuset.mems",
+        ):  # empty in a new group of version 1
+            if (root / shared).exists():
+                (group / shared).write_text((root / shared).read_text())
+
+
 def _remove_groups(name: str) -> None:
     """Remove what is left of control groups, the deepest first."""
-    roots: Sequence[Path] = [*Path("/sys/fs/cgroup").glob(f"*/{name}")]
-    for root in [*roots, Path("/sys/fs/cgroup") / name]:
-        for folder in sorted(root.rglob("*"), key=lambda one: -len(one.parts)):
-            if folder.is_dir():
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-        with contextlib.suppress(OSError):
-            root.rmdir()
+    for root in _controllers():
+        found = [one for one in (root / name).rglob("*") if one.is_dir()]
+        for folder in sorted([*found, root / name], key=lambda one: -len(one.parts)):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
