@@ -27,6 +27,7 @@ RESTRICTED: Final = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
     "runAsNonRoot": True,
+    "readOnlyRootFilesystem": True,
 }
 
 
@@ -36,6 +37,8 @@ class Cell:
 
     Attributes:
         command: what mpirun runs.
+        restricted: whether its namespace enforces restricted Pods; their root file
+            systems are read-only then.
         ranks: asked for by -np; 0 for one a slot.
     """
 

@@ -23,7 +23,8 @@ RADIX: Final = [
     {"name": "PRTE_MCA_prte_routed_radix", "value": "2"},
     {"name": "OMPI_MCA_routed_radix", "value": "2"},
 ]
-READ_ONLY: Final[dict[str, Any]] = {
+ENFORCED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
+WRITABLE: Final[dict[str, Any]] = {
     "container": {"volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]},
     "pod": {"volumes": [{"name": "tmp", "emptyDir": {}}]},
 }
@@ -53,11 +54,14 @@ def matrix() -> Iterator[tuple[str, Cell]]:
             "mpirun --allow-run-as-root -np 2 mpi-test reduce; exit $?",
         )
         yield f"sh-{suffix}", Cell(shell=shell, launcher=script)
+        yield (
+            f"restricted-{suffix}",
+            Cell(shell=shell, user=1000, restricted=True, **WRITABLE),
+        )
     yield "ssh-itself", Cell(launcher=("sh", "-c", _SSH_ITSELF))
     yield "host-network", Cell(workers=1, pod={"hostNetwork": True})
 
 
-_IN_A_SHELL: Final = "mpirun --allow-run-as-root -np 2 mpi-test reduce; exit $?"
 _SSH_ITSELF: Final = (
     "for n in 0 1; do ssh ssh-itself-worker-$n hostname; done"
     " && mpirun --allow-run-as-root -np 2 mpi-test reduce"
@@ -68,9 +72,10 @@ CELLS: Final = dict(matrix())
 @pytest.fixture(scope="module")
 def ended(operated: Cluster) -> Iterator[dict[str, tuple[Json, str]]]:
     """Run all cells, a few side by side; give each job as it ended, and its log."""
-    with operated.namespace() as namespace:
+    with operated.namespace() as usual, operated.namespace(**ENFORCED) as strict:
 
         def run(name: str) -> tuple[str, tuple[Json, str]]:
+            namespace = strict if CELLS[name].restricted else usual
             manifest = CELLS[name].manifest(name)
             jobs.create(operated, namespace, manifest)
             found = jobs.await_end(operated, namespace, name)
