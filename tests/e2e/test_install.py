@@ -29,7 +29,6 @@ from tests.support.process import Replica, operator, until
 pytestmark = pytest.mark.needs("kubernetes")
 STRICT: Final = "--warnings-as-errors"
 CRD: Final = "mpijobs.kubeflow.org"
-RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 APART: Final = ("kubectl-exec", "namespaced")
 
 

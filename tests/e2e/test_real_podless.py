@@ -10,6 +10,7 @@ import pytest
 from mpiop.local.client import JOBS, PODS, SERVICE_ACCOUNTS, Deletion, Resource
 from mpiop.reconcile import names
 from tests.support.cluster import Cluster
+from tests.support.manifests import HARDENED, RESTRICTED
 from tests.support.scene import LAUNCHER, QUOTAS, Scene, scene
 
 pytestmark = [
@@ -20,14 +21,6 @@ pytestmark = [
 ADMISSION = "admissionregistration.k8s.io/v1"
 POLICIES = Resource(ADMISSION, "validatingadmissionpolicies")
 BINDINGS = Resource(ADMISSION, "validatingadmissionpolicybindings")
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-HARDENED = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "runAsNonRoot": True,
-    "runAsUser": 1000,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 
 
 def podless(found: Scene, *words: str) -> Mapping[str, Any]:

@@ -8,6 +8,15 @@ Json = Mapping[str, Any]
 # ends in its first milliseconds: with `true` one mpirun in eight did on a busy machine,
 # over either transport, and of those whose ranks live this long none.
 MOMENT = "sleep 0.5"
+# Labels of a namespace that enforces restricted Pods, and a container that it admits.
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+HARDENED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 
 
 def job(

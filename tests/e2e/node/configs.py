@@ -63,11 +63,16 @@ def network() -> dict[str, Any]:
     return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge, ports]}
 
 
-def kubelet(folder: Path, group: str) -> str:
+def group(folder: Path) -> str:
+    """Name the control group under which all Pods of a node are."""
+    return "mpiop" + str(folder).replace("/", "-")
+
+
+def kubelet(folder: Path) -> str:
     """The kubelet of a private network: whoever reaches it may ask it.
 
     It takes control groups that it does not know for leftovers and removes them, so
-    each node has a root `group` of its own.
+    each node has a root of its own.
     """
     return yaml.safe_dump(
         {
@@ -80,7 +85,7 @@ def kubelet(folder: Path, group: str) -> str:
             "authorization": {"mode": "AlwaysAllow"},
             "address": ADDRESS,
             "cgroupDriver": "cgroupfs",
-            "cgroupRoot": f"/{group}",
+            "cgroupRoot": f"/{group(folder)}",
             "failCgroupV1": False,
             "failSwapOn": False,
             "containerRuntimeEndpoint": f"unix://{SOCKET}",

@@ -1,7 +1,7 @@
-"""Process 1 of the node's namespaces: `inside FOLDER FD GROUP` brings all of it up.
+"""Process 1 of the node's namespaces: `inside FOLDER FD` brings all of it up.
 
 FD is a socket that listens on the machine's loopback. It was opened outside, so what
-comes in by it reaches the API server in here. GROUP is the node's control group.
+comes in by it reaches the API server in here.
 """
 
 import asyncio
@@ -45,15 +45,9 @@ def run(*command: str) -> None:
 
 @attrs.frozen
 class Inside:
-    """Everything of one node; its folder keeps files, logs and process ids.
-
-    Attributes:
-        folder: is there.
-        group: the control group of its Pods, which is there, too.
-    """
+    """Everything of one node; its folder keeps files, logs and process ids."""
 
     folder: Path
-    group: str
 
     def mount(self) -> None:
         """Keep the node's files in its folder, and its mounts to itself."""
@@ -118,7 +112,7 @@ class Inside:
     def components(self, kubeconfig: Path) -> None:
         """Start kubelet, kube-proxy and CoreDNS."""
         self._write("resolv.pod", "")
-        config = self._write("kubelet.yaml", configs.kubelet(self.folder, self.group))
+        config = self._write("kubelet.yaml", configs.kubelet(self.folder))
         self.start(
             "kubelet",
             str(wanted() / "kubelet"),
@@ -179,9 +173,9 @@ def _dns_answers() -> bool:
         return False
 
 
-def bring_up(folder: Path, listener: int, group: str) -> None:
+def bring_up(folder: Path, listener: int) -> None:
     """Bring the node up, say so in a file, and pass connections on for ever."""
-    inside = Inside(folder, group)
+    inside = Inside(folder)
     inside.mount()
     inside.network()
     inside.containerd()
@@ -228,7 +222,7 @@ def main() -> None:
     """As process 1: bring up in a child, and reap whoever ends meanwhile."""
     child = os.fork()
     if child == 0:
-        bring_up(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+        bring_up(Path(sys.argv[1]), int(sys.argv[2]))
         os._exit(0)
     while True:
         ended, status = os.wait()

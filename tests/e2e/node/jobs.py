@@ -13,6 +13,7 @@ from mpiop.local.client import PODS, Deletion, Json
 from mpiop.reconcile import names
 from tests.e2e.node import configs, images
 from tests.support.cluster import MPIJOBS, Cluster
+from tests.support.manifests import HARDENED
 
 PATIENCE: Final = 180.0
 IMPLEMENTATIONS: Final = {
@@ -22,13 +23,6 @@ IMPLEMENTATIONS: Final = {
     "intel": "Intel",
 }
 _SAID: Final = re.compile(r"rank (\d+) of (\d+) on (\S+)")
-RESTRICTED: Final = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
-    "runAsNonRoot": True,
-    "readOnlyRootFilesystem": True,
-}
 
 
 @attrs.frozen
@@ -88,7 +82,9 @@ class Cell:
         }
 
     def _replica(self, name: str, command: Sequence[str] | None) -> dict[str, Any]:
-        security: dict[str, Any] = {**(RESTRICTED if self.restricted else {})}
+        security: dict[str, Any] = {}
+        if self.restricted:
+            security = {**HARDENED, "readOnlyRootFilesystem": True}
         if self.user:
             security["runAsUser"] = self.user
         container = {

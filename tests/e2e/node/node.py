@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -16,7 +15,7 @@ from typing import Final, Self
 import attrs
 import yaml
 
-from tests.e2e.node import images
+from tests.e2e.node import configs, images
 from tests.support.assets import build
 from tests.support.audit import AuditLog
 from tests.support.cluster import Cluster
@@ -72,7 +71,6 @@ class Node:
     cluster: Cluster = attrs.field(init=False)
     _process: "subprocess.Popen[bytes]" = attrs.field(init=False)
     _settings: dict[str, str] = attrs.field(factory=dict)
-    _group: str = attrs.field(factory=lambda: f"mpiop-{uuid.uuid4().hex[:8]}")
 
     def __enter__(self) -> Self:
         self.start()
@@ -97,7 +95,7 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self._settings = {name: _setting(name).read_text() for name in _SETTINGS}
-        _make_group(self._group)
+        _make_group(configs.group(self.folder))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._unshare(listener)
             port = listener.getsockname()[1]
@@ -120,7 +118,7 @@ class Node:
         self._process.wait(PATIENCE)
         for name, value in self._settings.items():
             _setting(name).write_text(value)
-        _remove_groups(self._group)
+        _remove_groups(configs.group(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def inside(
@@ -152,7 +150,7 @@ class Node:
         command = [*guard, "unshare", *kinds, "--fork", "--kill-child", "--mount-proc"]
         with (self.folder / "init.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *inside, str(listener.fileno()), self._group],
+                [*command, *inside, str(listener.fileno())],
                 cwd=ROOT,
                 env={
                     **os.environ,
@@ -198,11 +196,8 @@ def _controllers() -> Sequence[Path]:
 def _make_group(name: str) -> None:
     for root in _controllers():
         group = root / name
-        group.mkdir()
-        for shared in (
-            "cpuset.cpus",
-            "cpuset.mems",
-        ):  # empty in a new group of version 1
+        group.mkdir(exist_ok=True)
+        for shared in ("cpuset.cpus", "cpuset.mems"):  # version 1 begins with neither
             if (root / shared).exists():
                 (group / shared).write_text((root / shared).read_text())
 

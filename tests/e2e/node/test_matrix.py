@@ -11,6 +11,7 @@ from mpiop.local.client import Json
 from tests.e2e.node import images, jobs
 from tests.e2e.node.jobs import Cell
 from tests.support.cluster import Cluster
+from tests.support.manifests import RESTRICTED
 
 pytestmark = [
     pytest.mark.needs("node"),
@@ -23,7 +24,6 @@ RADIX: Final = [
     {"name": "PRTE_MCA_prte_routed_radix", "value": "2"},
     {"name": "OMPI_MCA_routed_radix", "value": "2"},
 ]
-ENFORCED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 WRITABLE: Final[dict[str, Any]] = {
     "container": {"volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]},
     "pod": {"volumes": [{"name": "tmp", "emptyDir": {}}]},
@@ -72,7 +72,7 @@ CELLS: Final = dict(matrix())
 @pytest.fixture(scope="module")
 def ended(operated: Cluster) -> Iterator[dict[str, tuple[Json, str]]]:
     """Run all cells, a few side by side; give each job as it ended, and its log."""
-    with operated.namespace() as usual, operated.namespace(**ENFORCED) as strict:
+    with operated.namespace() as usual, operated.namespace(**RESTRICTED) as strict:
 
         def run(name: str) -> tuple[str, tuple[Json, str]]:
             namespace = strict if CELLS[name].restricted else usual
