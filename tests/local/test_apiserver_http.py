@@ -334,6 +334,38 @@ def test_exec_dies_with_its_client(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("said", "code"), [(True, 1000), (False, 1011)])
+def test_exec_whose_kubelet_hangs_up(tmp_path: Path, *, said: bool, code: int) -> None:
+    """A kubelet may hang up right after its close frame, before it is answered.
+
+    kubectl fails the whole command at a code that may not be sent, as 1006 is, even
+    with the command's status at hand. A stream that breaks off is the server's error.
+    """
+
+    async def run(request: web.Request) -> web.StreamResponse:
+        stream = web.WebSocketResponse(protocols=("v5.channel.k8s.io",))
+        await stream.prepare(request)
+        await stream.send_bytes(b"\x03status")
+        assert stream._writer is not None
+        assert request.transport is not None
+        if said:
+            await stream._writer.close(1000)
+        request.transport.close()
+        return stream
+
+    async def scenario() -> None:
+        async with serving(tmp_path) as site, kubelet(tmp_path, "/exec/{p:.*}", run):
+            await make_pod(site)
+            async with site.client.ws_connect(
+                f"{PODS}/p/exec", protocols=("v5.channel.k8s.io",)
+            ) as stream:
+                assert await stream.receive_bytes() == b"\x03status"
+                end = await stream.receive()
+                assert (end.type, end.data) == (aiohttp.WSMsgType.CLOSE, code)
+
+    asyncio.run(scenario())
+
+
 def test_refused_exec(tmp_path: Path) -> None:
     """The kubelet's refusal comes as a Status in the error channel."""
 

@@ -86,13 +86,19 @@ class KubeletProxy:
         url = _url("exec", forward)
         try:
             kubelet = await self._client().ws_connect(
-                url, params=forward.query, protocols=wanted, max_msg_size=0
+                url,
+                params=forward.query,
+                protocols=wanted,
+                max_msg_size=0,
+                autoclose=False,
             )
         except aiohttp.WSServerHandshakeError:
             return await self._refused(request, forward, wanted)
         async with kubelet:
             protocol = kubelet.protocol or wanted[0]
-            client = web.WebSocketResponse(protocols=(protocol,), max_msg_size=0)
+            client = web.WebSocketResponse(
+                protocols=(protocol,), max_msg_size=0, autoclose=False
+            )
             await client.prepare(request)
             await _join(client, kubelet)
             return client
@@ -136,19 +142,31 @@ async def _join(
         asyncio.create_task(_pass(client, kubelet)),
         asyncio.create_task(_pass(kubelet, client)),
     ]
+    code: int = aiohttp.WSCloseCode.INTERNAL_ERROR
     try:
-        await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+        first = ended.pop()
+        if first.exception() is None:  # else the other side took no more
+            code = first.result()
     finally:
         for one in directions:
             one.cancel()
         await asyncio.gather(*directions, return_exceptions=True)
-        await kubelet.close(code=client.close_code or aiohttp.WSCloseCode.OK)
-        await client.close(code=kubelet.close_code or aiohttp.WSCloseCode.OK)
+        await kubelet.close(code=code)
+        await client.close(code=code)
 
 
-async def _pass(source: Side, target: Side) -> None:
+async def _pass(source: Side, target: Side) -> int:
+    """Pass messages on until the source closes; say with which code to go on.
+
+    It is the source's own. One that broke off said none, and the number that stands
+    for that (1006) must not be sent: RFC 6455, 7.4.1.
+    """
     async for message in source:
         if message.type is aiohttp.WSMsgType.BINARY:
             await target.send_bytes(message.data)
         elif message.type is aiohttp.WSMsgType.TEXT:
             await target.send_str(message.data)
+    code = source.close_code or aiohttp.WSCloseCode.OK
+    broken = code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+    return aiohttp.WSCloseCode.INTERNAL_ERROR if broken else code
