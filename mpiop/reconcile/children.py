@@ -168,9 +168,8 @@ def _workers(facts: Facts) -> Iterator[Action]:
 def _holding(facts: Facts) -> bool:
     """Whether the attempt is to be judged before its workers may change."""
     job = facts.launcher_job
-    if job is not None and job.terminal:
-        return job.terminal == "Complete"
-    return facts.recorded.missing is not None
+    ended = job is not None and bool(job.terminal)
+    return ended or facts.recorded.missing is not None
 
 
 def _stuck_on_mount(facts: Facts) -> bool:

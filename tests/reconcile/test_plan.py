@@ -146,6 +146,20 @@ def test_a_terminal_job_waits_for_its_pods_last_word() -> None:
     assert step(seen) == ()
 
 
+def test_a_lost_worker_stays_until_its_attempt_is_judged() -> None:
+    """Cause of a failure whose Pod's end is not here yet, it is not yet replaced."""
+    job = running()
+    dead = ended(worker(1), terminated(137, -1), "Failed")
+    world = (*base(), worker(0), dead, launcher_job(0, "Failed"), launcher_pod())
+    first = step(snapshot(job, *world))
+
+    then = step(snapshot(after(job, first), *world), 1)
+
+    assert status_of(first)["reason"] == "WorkerLost"
+    for actions in (first, then):
+        assert deleted(actions) == created(actions) == []
+
+
 @pytest.mark.compat("conditions.Succeeded", "status.result")
 @pytest.mark.defect("D1", "E21")
 def test_exit_code_0_without_a_remote_start_is_no_plain_success() -> None:
