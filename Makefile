@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# One more than there are cores: much of what the tests do is waiting for clusters.
+PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
 # Run a command, then say how long it took.
 timed = @echo '$(1)'; begin=$$(date +%s); $(1); code=$$?; echo "  $$(($$(date +%s) - begin)) s"; exit $$code
 .DEFAULT_GOAL := help
@@ -68,7 +70,7 @@ current: setup ## what is generated is what its source says, the pins included
 
 check: lint types imports current ## everything CI runs, each step with its seconds; ends in pytest's summary
 	$(call timed,$(BIN)/python -m tests.support.assets --if-possible)
-	$(BIN)/python -m pytest --cov --cov-report=term --durations=10
+	$(BIN)/python -m pytest -n $(PROCESSES) --cov --cov-report=term --durations=10
 
 bench: setup ## figures of this machine; ARGS="--json FILE" keeps them
 	@$(BIN)/python -m bench $(ARGS)

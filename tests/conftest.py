@@ -1,4 +1,8 @@
-"""Rules for the whole session: what may be skipped, and that nothing is left behind."""
+"""Rules for the whole session: what may be skipped, and that nothing is left behind.
+
+Where pytest-xdist spreads the session over processes, the first one sets the folder
+up and looks for what is left; the others tell it what they did not run.
+"""
 
 import os
 import shutil
@@ -11,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import Verbosity, settings
+from xdist.remote import Producer
+from xdist.workermanage import WorkerController
 
 from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get known)
     bare_cluster,
@@ -21,6 +27,7 @@ from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get kno
     operator_account,
 )
 from tests.support.machine import CAPABILITIES
+from tests.support.spread import ByFile, longest_first
 
 IN_CI = os.environ.get("CI", "") not in {"", "0", "false"}
 NETWORKS = Path("/sys/class/net"), Path("/run/netns")
@@ -50,6 +57,10 @@ def pytest_configure(config: pytest.Config) -> None:
     Every process that a test starts has it in its environment, so that whatever
     outlives the session can be told from other people's processes.
     """
+    config.stash[_not_run] = []
+    sys.addaudithook(_LoopbackOnly())
+    if hasattr(config, "workerinput"):  # started by pytest-xdist, in that folder
+        return
     usual = tempfile.gettempdir()
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", usual)
     folder = Path(tempfile.mkdtemp(prefix="mpt-", dir=usual)).resolve()
@@ -57,12 +68,24 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     config.stash[_folder] = folder
     config.stash[_networks] = _network_names()
-    config.stash[_not_run] = []
-    sys.addaudithook(_LoopbackOnly())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Give each process whole files, in the order in which they were collected."""
+    return ByFile(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController) -> None:
+    """Take over what one of the processes did not run."""
+    not_run = getattr(node, "workeroutput", {}).get("not_run", [])
+    node.config.stash[_not_run] += [(one, reason) for one, reason in not_run]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let `-m kubernetes` choose what needs an API server, for `make e2e`."""
+    longest_first(items)
     for item in items:
         needed = {name for one in item.iter_markers("needs") for name in one.args}
         if needed & {"kubernetes", "control-plane", "gangs"}:
@@ -82,9 +105,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"needs {name}: {reason}")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)  # after the processes of pytest-xdist have ended
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the session where a process, mount, network or file of ours is left."""
+    output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:  # pytest-xdist sends it to the first process
+        output["not_run"] = session.config.stash[_not_run]
+        return
     folder = session.config.stash[_folder]
     end = time.monotonic() + PATIENCE
     while (left := _leftovers(session.config)) and time.monotonic() < end:

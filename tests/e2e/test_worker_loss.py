@@ -156,7 +156,8 @@ def elastic(world: World) -> None:
     assert one.status["phase"] == "LauncherRunning"
     one.execute("elastic-launcher", "touch /tmp/go")
     status = one.until_phase("Cleaned")
-    assert (status["result"], status["restarts"]) == ("Succeeded", 0), status
+    said = one.log("elastic-launcher")
+    assert (status["result"], status["restarts"]) == ("Succeeded", 0), (status, said)
     assert uids(one) == {"elastic-launcher": before["elastic-launcher"]}
     assert ranks(one, "elastic-launcher") == [
         "rank 0 on elastic-worker-0",
