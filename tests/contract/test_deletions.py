@@ -78,7 +78,14 @@ def test_finalizer(api: Api, maps: str) -> None:
     none = {"metadata": {"finalizers": None}}
     last = api.ask(Ask("PATCH", f"{maps}/one", none, content=MERGE))
     assert last.status == 200
+    assert "finalizers" not in last.body["metadata"]
+    assert last.body["metadata"]["resourceVersion"] == meta["resourceVersion"]
     assert api.ask(Ask("GET", f"{maps}/one")).status == 404
+    watch = api.watch(maps, {"resourceVersion": meta["resourceVersion"]})
+    (event,) = watch.take(1)
+    watch.close()
+    assert event["type"] == "DELETED"
+    assert event["object"]["metadata"]["finalizers"] == ["test/hold"]
 
 
 @pytest.mark.parametrize(

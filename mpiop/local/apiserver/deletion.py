@@ -123,16 +123,17 @@ def _delete_marked(
         return Response(200, new if new == old else keep(backend, call, new))
     # Watchers see the grace shortened to nothing before the object goes, as from etcd;
     # Pods, the one kind that has grace, are always marked first.
-    marked_first = "deletionTimestamp" in old["metadata"] or new["kind"] == "Pod"
-    if marked_first and new != old:
-        return Response(200, keep(backend, call, new))
-    last = backend.store.remove(call.resource.storage, call.key).copy(call.resource)
-    if call.resource.storage in _RETURNED:
+    resource = call.resource
+    may_be_marked = "deletionTimestamp" in old["metadata"] or new["kind"] == "Pod"
+    if marked := may_be_marked and new != old:
+        backend.store.put(resource.storage, call.key, resource.storable(new))
+    last = backend.store.remove(resource.storage, call.key).copy(resource)
+    if marked or resource.storage in _RETURNED:
         return Response(200, last)
     details = {
         "name": call.name,
-        "group": call.resource.group,
-        "kind": call.resource.plural,
+        "group": resource.group,
+        "kind": resource.plural,
         "uid": meta["uid"],
     }
     return Response(200, success({k: v for k, v in details.items() if v}))

@@ -239,15 +239,19 @@ def _replace(
 
 
 def keep(backend: Backend, call: Call, obj: Object) -> Object:
-    """Store the next state of an object, which may be its last."""
+    """Store the next state of an object.
+
+    What takes the last hold off an object that is being deleted is never stored: the
+    answer has it at the version before, watchers see the stored state go.
+    """
     resource, meta = call.resource, obj["metadata"]
-    key = call.key
-    record = backend.store.put(resource.storage, key, resource.storable(obj))
     if (
         "deletionTimestamp" in meta
         and not meta.get("finalizers")
         and not meta.get("deletionGracePeriodSeconds")
         and not (resource.kind_name == "Namespace" and obj["spec"].get("finalizers"))
     ):
-        record = backend.store.remove(resource.storage, key)
+        backend.store.remove(resource.storage, call.key)
+        return obj
+    record = backend.store.put(resource.storage, call.key, resource.storable(obj))
     return record.copy(resource)
