@@ -386,6 +386,27 @@ def test_a_users_binding_policy_stands_alone(name: str) -> None:
     assert {key: found[key] for key in BINDING & found.keys()} == {name: "core"}
 
 
+@pytest.mark.parametrize(
+    ("resources", "own", "pin"),
+    [
+        ({}, "SOLVER", "0"),
+        ({"limits": {"cpu": "2"}}, "SOLVER", None),
+        ({}, "I_MPI_PIN", "theirs"),
+        ({}, "I_MPI_PIN_DOMAIN", None),
+    ],
+)
+@pytest.mark.parametrize(
+    "spec", [{"mpiImplementation": "Intel"}, {"remoteShell": "KubectlExec"}]
+)
+def test_intel_mpi_does_not_bind_either(
+    spec: Obj, resources: Obj, own: str, pin: str | None
+) -> None:
+    """Unless the user says where; a job of v1 does not say that it is Intel's."""
+    main = {**MPIRUN, "env": [{"name": own, "value": "theirs"}]}
+    found = env(launcher_spec(job(spec, main, container(resources=resources))))
+    assert found.get("I_MPI_PIN") == pin
+
+
 @pytest.mark.compat("env.order")
 @pytest.mark.checklist("7.7.intel-env")
 def test_the_users_environment_wins() -> None:

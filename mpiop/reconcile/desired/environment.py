@@ -20,6 +20,7 @@ BINDING: Final = (
     "OMPI_MCA_hwloc_base_binding_policy",
     "PRTE_MCA_hwloc_default_binding_policy",
 )
+PINNING: Final = "I_MPI_PIN"  # and, with more behind it, where to
 Env = dict[str, str]
 
 
@@ -30,7 +31,7 @@ def launcher(job: MPIJob, run: str) -> list[Json]:
         case MPIImplementation.OPEN_MPI:
             mpi = _open_mpi(job, main)
         case MPIImplementation.INTEL:
-            mpi = _intel(job)
+            mpi = _intel(job, main)
         case MPIImplementation.MPICH:
             mpi = _mpich(job)
         case _:
@@ -96,6 +97,7 @@ def _open_mpi(job: MPIJob, main: Json) -> Env:
             # v1 had no mpiImplementation: its users' Intel MPI found these, too.
             "I_MPI_HYDRA_BOOTSTRAP": "rsh",
             "I_MPI_HYDRA_BOOTSTRAP_EXEC": AGENT,
+            **_unpinned(job, main),
         }
     found |= {
         "OMPI_MCA_orte_set_default_slots": slots,
@@ -106,7 +108,7 @@ def _open_mpi(job: MPIJob, main: Json) -> Env:
     return found
 
 
-def _intel(job: MPIJob) -> Env:
+def _intel(job: MPIJob, main: Json) -> Env:
     found = {"I_MPI_HYDRA_HOST_FILE": HOSTFILE}
     if job.remote_shell is RemoteShell.SSH:
         found["I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS"] = SSH_ARGS
@@ -116,7 +118,14 @@ def _intel(job: MPIJob) -> Env:
         "I_MPI_PERHOST": str(job.slots_per_worker),
         "I_MPI_HYDRA_BOOTSTRAP": "ssh" if ssh else "rsh",
         "I_MPI_HYDRA_BOOTSTRAP_EXEC": AGENT,
+        **_unpinned(job, main),
     }
+
+
+def _unpinned(job: MPIJob, main: Json) -> Env:
+    """Keep Intel MPI from binding, unless the user says anything of it."""
+    chosen = any(name.startswith(PINNING) for name in user_sets(main))
+    return {} if whole_cores(job) or chosen else {PINNING: "0"}
 
 
 def _mpich(job: MPIJob) -> Env:

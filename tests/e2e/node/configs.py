@@ -12,6 +12,8 @@ API_SERVICE: Final = "10.96.0.1"
 PODS: Final = "10.244.0.0/16"
 POD_RANGE: Final = "10.244.0.0/24"
 DOMAIN: Final = "cluster.local"
+# Pods that are told so are in a cluster of this domain.
+OTHER_DOMAIN: Final = "mpi.test"
 SOCKET: Final = "/run/containerd/containerd.sock"
 
 
@@ -127,10 +129,10 @@ def proxy(kubeconfig: Path) -> str:
 
 def dns(kubeconfig: Path) -> str:
     """CoreDNS: the cluster's names in one block, "no such name" for all others."""
-    return f"""{DOMAIN}:53 in-addr.arpa:53 ip6.arpa:53 {{
+    return f"""{DOMAIN}:53 {OTHER_DOMAIN}:53 in-addr.arpa:53 ip6.arpa:53 {{
   errors
   ready 127.0.0.1:8181
-  kubernetes {DOMAIN} in-addr.arpa ip6.arpa {{
+  kubernetes {DOMAIN} {OTHER_DOMAIN} in-addr.arpa ip6.arpa {{
     kubeconfig {kubeconfig}
     pods insecure
     ttl 5

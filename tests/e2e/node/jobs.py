@@ -34,6 +34,8 @@ class Cell:
         restricted: whether its namespace enforces restricted Pods; their root file
             systems are read-only then.
         ranks: asked for by -np; 0 for one a slot.
+        launcher: what the launcher runs instead of mpirun and `command`.
+        container: more of both containers; `worker` of the workers' alone.
     """
 
     mpi: str = "openmpi5"
@@ -47,6 +49,7 @@ class Cell:
     spec: Mapping[str, Any] = attrs.field(factory=dict)
     pod: Mapping[str, Any] = attrs.field(factory=dict)
     container: Mapping[str, Any] = attrs.field(factory=dict)
+    worker: Mapping[str, Any] = attrs.field(factory=dict)
     restricted: bool = False
     run_policy: Mapping[str, Any] = attrs.field(factory=dict)
 
@@ -55,10 +58,14 @@ class Cell:
         """How many ranks there are."""
         return self.ranks or self.workers * self.slots
 
+    @property
+    def mpirun(self) -> list[str]:
+        """What the launcher runs where it has no command of its own."""
+        root = ["--allow-run-as-root"] if "openmpi" in self.mpi else []
+        return ["mpirun", *root, "-np", str(self.size), *self.command]
+
     def manifest(self, name: str) -> dict[str, Any]:
         """Write the MPIJob."""
-        root = ["--allow-run-as-root"] if "openmpi" in self.mpi else []
-        mpirun = ["mpirun", *root, "-np", str(self.size), *self.command]
         return {
             "apiVersion": "kubeflow.org/v2beta1",
             "kind": "MPIJob",
@@ -70,7 +77,7 @@ class Cell:
                 "runPolicy": {"backoffLimit": 0, **self.run_policy},
                 "mpiReplicaSpecs": {
                     "Launcher": self._replica(
-                        "launcher", list(self.launcher) or mpirun
+                        "launcher", list(self.launcher) or self.mpirun
                     ),
                     "Worker": {
                         "replicas": self.workers,
@@ -94,6 +101,7 @@ class Cell:
             "securityContext": security,
             **({"command": list(command)} if command else {}),
             **self.container,
+            **(self.worker if name == "worker" else {}),
         }
         return {"template": {"spec": {"containers": [container], **self.pod}}}
 

@@ -2,23 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import pytest
 
-from mpiop.local.client import Json
 from tests.e2e.node import images, jobs
 from tests.e2e.node.jobs import Cell
+from tests.e2e.node.running import Ended, run_all
 from tests.support.cluster import Cluster
-from tests.support.manifests import RESTRICTED
 
 pytestmark = [
     pytest.mark.needs("node"),
     pytest.mark.slow,
     pytest.mark.timeout(1200),
 ]
-SIDE_BY_SIDE: Final = 5
 RANDOM: Final = 1000660000
 RADIX: Final = [
     {"name": "PRTE_MCA_prte_routed_radix", "value": "2"},
@@ -54,10 +51,9 @@ def matrix() -> Iterator[tuple[str, Cell]]:
             "mpirun --allow-run-as-root -np 2 mpi-test reduce; exit $?",
         )
         yield f"sh-{suffix}", Cell(shell=shell, launcher=script)
-        yield (
-            f"restricted-{suffix}",
-            Cell(shell=shell, user=1000, restricted=True, **WRITABLE),
-        )
+        for mpi in images.MPIS:
+            strict = Cell(mpi, shell, user=1000, restricted=True, **WRITABLE)
+            yield f"restricted-{mpi}-{suffix}", strict
     yield "ssh-itself", Cell(launcher=("sh", "-c", _SSH_ITSELF))
     yield "host-network", Cell(workers=1, pod={"hostNetwork": True})
 
@@ -70,28 +66,14 @@ CELLS: Final = dict(matrix())
 
 
 @pytest.fixture(scope="module")
-def ended(operated: Cluster) -> Iterator[dict[str, tuple[Json, str]]]:
-    """Run all cells, a few side by side; give each job as it ended, and its log."""
-    with operated.namespace() as usual, operated.namespace(**RESTRICTED) as strict:
-
-        def run(name: str) -> tuple[str, tuple[Json, str]]:
-            namespace = strict if CELLS[name].restricted else usual
-            manifest = CELLS[name].manifest(name)
-            jobs.create(operated, namespace, manifest)
-            found = jobs.await_end(operated, namespace, name)
-            log = jobs.launcher_log(operated, namespace, name)
-            jobs.remove(operated, found)
-            return name, (found, log)
-
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            yield dict(pool.map(run, CELLS))
+def ended(operated: Cluster) -> Ended:
+    """Run all cells; give each job as it ended, and its log."""
+    return run_all(operated, CELLS)
 
 
 @pytest.mark.checklist("7.5.Intel", "7.5.MPICH")
 @pytest.mark.parametrize("name", CELLS)
-def test_ranks_run_where_the_hostfile_asks(
-    ended: dict[str, tuple[Json, str]], name: str
-) -> None:
+def test_ranks_run_where_the_hostfile_asks(ended: Ended, name: str) -> None:
     """The job succeeds, verified, and each host ran as many ranks as it has slots."""
     job, log = ended[name]
     cell = CELLS[name]
