@@ -193,6 +193,33 @@ def test_exit_code_0_after_a_workers_end_is_a_failed_attempt(when: float) -> Non
     assert deleted(actions) == [f"{NAME}-worker-1"]
 
 
+@pytest.mark.parametrize(
+    ("when", "code", "deleted", "verified"),
+    [
+        (-17, 137, False, None),
+        (-10, 137, False, "True"),
+        (-17, 137, True, "True"),
+        (-17, 0, False, "True"),
+    ],
+)
+def test_a_worker_that_fails_just_after_the_launchers_exit_code_0_was_lost_before(
+    when: float, code: int, deleted: bool, verified: str | None
+) -> None:
+    """Its end is stamped late; what ends well, later or by a deletion may be after."""
+    pod = ended(launcher_pod(), terminated(0, -20, message="+0"), "Succeeded")
+    dead = ended(worker(1), terminated(code, when), "Failed")
+    if deleted:
+        dead["metadata"]["deletionTimestamp"] = at(-18)
+    job = running(backoffLimit=1)
+    world = (*base(), worker(0), dead, launcher_job(0, "Complete"), pod)
+
+    told = status_of(step(snapshot(job, *world)))
+
+    assert told["recorded"].get("attempt", 0) == (0 if verified else 1)
+    if verified:
+        assert condition(told, "Verified")["status"] == verified
+
+
 def test_exit_code_0_is_believed_once_workers_ends_would_have_come() -> None:
     """The launcher's end may be told before that of the worker which caused it."""
     job = running(backoffLimit=1)

@@ -5,7 +5,7 @@ than at the start. It is never inferred from mpirun, which may take minutes to n
 a vanished host, nor from readiness (design 4).
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from mpiop.reconcile import names
@@ -15,6 +15,9 @@ from mpiop.reconcile.recorded import Missing
 from mpiop.reconcile.views import PodView
 
 GRACE_SECONDS: Final = 10.0
+# A container's end is stamped when the last of its processes is gone. mpirun loses the
+# first of them, and may end with 0 before: on a busy node in an earlier second.
+STAMP: Final = timedelta(seconds=5)
 
 Fate = Literal["intact", "lost", "unknown"]
 
@@ -47,7 +50,8 @@ def fate(facts: Facts, finished: datetime | None) -> tuple[Fate, str]:
     """Judge whether the workers lived until the launcher finished with exit code 0.
 
     Times of the API are whole seconds: an end in the very second in which the
-    launcher finished counts as before it, since that is when mpirun loses a worker.
+    launcher finished counts as before it, since that is when mpirun loses a worker;
+    so does the end of one that failed by itself shortly after.
     """
     if facts.job.elastic:
         return "intact", ""
@@ -122,7 +126,9 @@ def _ended_by(pod: PodView, since: datetime | None, finished: datetime | None) -
     if pod.disruption:
         return True
     if pod.ended is not None and _before(since, pod.ended.finished):
-        return _before(pod.ended.finished, finished)
+        failed = pod.ended.exit_code != 0 and pod.deleted is None
+        late = finished + STAMP if finished and failed else finished
+        return _before(pod.ended.finished, late)
     replaced = pod.created is not None and since is not None and pod.created > since
     return replaced and _before(pod.created, finished)
 

@@ -1,0 +1,83 @@
+"""A Succeeded that can be believed, on real Pods: who took part, and who was lost."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+import pytest
+
+from mpiop.local.client import PODS
+from tests.e2e.node import jobs
+from tests.e2e.node.jobs import Cell
+from tests.e2e.node.node import Node
+from tests.e2e.node.running import run_all
+from tests.support.cluster import Cluster
+from tests.support.manifests import condition
+
+pytestmark = [
+    pytest.mark.needs("node"),
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]
+TIMES: Final = 20
+SIDE_BY_SIDE: Final = 8
+# An mpirun that ignores the hostfile, and whatever else it is told.
+DEAF: Final = "env -i HOME=/tmp PATH=$PATH LD_LIBRARY_PATH=$LD_LIBRARY_PATH"
+
+TCP: Final = "MPIR_CVAR_CH4_NETMOD=ofi FI_PROVIDER=tcp"
+
+
+def deaf() -> dict[str, Cell]:
+    """Give jobs of each kind of MPI whose ranks all run on the launcher."""
+    found = {}
+    for mpi in ("openmpi5", "mpich"):
+        for shell in ("SSH", "KubectlExec"):
+            cell = Cell(mpi, shell)
+            abi = f"MPI4PY_MPIABI={mpi.rstrip('5')} {TCP}"
+            script = f"exec {DEAF} {abi} {' '.join(cell.mpirun)}"
+            name = f"deaf-{mpi}-{shell.lower()}"
+            found[name] = attrs.evolve(cell, launcher=("sh", "-c", script))
+    return found
+
+
+def test_ranks_on_the_launcher_alone_are_no_plain_success(operated: Cluster) -> None:
+    """Exit code 0, but no worker took part: Unverified, and why."""
+    for name, (job, log) in run_all(operated, deaf()).items():
+        assert set(jobs.layout(log).values()) == {f"{name}-launcher"}, log
+        status = job["status"]
+        assert status["result"] == "Unverified", status
+        assert status["reason"] == "RanOnLauncherOnly"
+        assert condition(status, "Verified")["status"] == "False"
+        assert condition(status, "Succeeded")["reason"] == "RanOnLauncherOnly"
+
+
+def killer(node: Node) -> Callable[[str, str], None]:
+    """Give what waits until a job's ranks run, and kills one of its workers."""
+
+    def kill(namespace: str, name: str) -> None:
+        number = int(name.rpartition("-")[2])
+        cluster = node.cluster
+        end = time.monotonic() + jobs.PATIENCE
+        while "rank 1" not in (log := jobs.launcher_log(cluster, namespace, name)):
+            assert time.monotonic() < end, log
+            time.sleep(0.2)
+        time.sleep(0.05 * number)  # which end mpirun sees first is a race
+        pod = cluster.client.get(PODS, namespace, f"{name}-worker-{number % 2}")
+        [container] = pod["status"]["containerStatuses"]
+        task = container["containerID"].rpartition("/")[2]
+        node.inside("ctr", "-n", "k8s.io", "task", "kill", "-s", "SIGKILL", task)
+
+    return kill
+
+
+@pytest.mark.parametrize("shell", ["SSH", "KubectlExec"])
+def test_no_attempt_that_lost_a_worker_succeeds(
+    operated: Cluster, node: Node, shell: str
+) -> None:
+    """Open MPI 5 may exit 0 when a worker is killed; twenty times it never counts."""
+    cell = Cell(shell=shell, command=("mpi-test", "hang"))
+    cells = {f"lost-{shell.lower()}-{number}": cell for number in range(TIMES)}
+    done = run_all(operated, cells, killer(node), SIDE_BY_SIDE)
+    for job, _ in done.values():
+        assert job["status"]["result"] == "Failed", job["status"]
