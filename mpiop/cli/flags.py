@@ -34,6 +34,31 @@ IGNORED: Final = (
     "stderrthreshold",
     "vmodule",
 )
+# Flags of the Training Operator that set a port of ours by an address, `:8080`.
+ADDRESSES: Final = {
+    "metrics-bind-address": "monitoring-port",
+    "health-probe-bind-address": "health-port",
+}
+SCHEMES: Final = "enable-scheme"
+# Its other flags that a Deployment may pass: accepted, with a line that says why not.
+_NO_WEBHOOK: Final = (
+    "mpiop has no webhook, the definition itself refuses what cannot be meant;"
+    " delete the Training Operator's ValidatingWebhookConfiguration"
+)
+_NO_PYTORCH: Final = "mpiop looks after MPIJobs alone"
+WITHOUT_EFFECT: Final = {
+    "webhook-server-port": _NO_WEBHOOK,
+    "webhook-service-name": _NO_WEBHOOK,
+    "webhook-secret-name": _NO_WEBHOOK,
+    "pytorch-init-container-image": _NO_PYTORCH,
+    "pytorch-init-container-template-file": _NO_PYTORCH,
+    "pytorch-init-container-max-tries": _NO_PYTORCH,
+    "zap-devel": "see --log-format and --log-level",
+    "zap-encoder": "see --log-format",
+    "zap-log-level": "see --log-level",
+    "zap-stacktrace-level": "see --log-level",
+    "zap-time-encoding": "times are always RFC 3339",
+}
 _SHORT: Final = {"n": "namespace", "h": "help"}
 _TRUE: Final = frozenset({"true", "t", "1"})
 _FALSE: Final = frozenset({"false", "f", "0"})
@@ -82,8 +107,43 @@ def respelt(args: Sequence[str]) -> Iterator[str]:
         value = value if equals else next(given, "")
         if not equals and not value:
             raise click.UsageError(f"flag --{name} needs a value")
-        if _plain(name) not in IGNORED:
-            yield f"--{_SHORT.get(name, _plain(name))}={value}"
+        yield from _valued(_plain(name), value)
+
+
+def _valued(name: str, value: str) -> Iterator[str]:
+    """Write a flag and its value; warn where it has no effect."""
+    if name in IGNORED:
+        return
+    if name in ADDRESSES:
+        yield from _address(name, value)
+    elif name == SCHEMES:
+        _schemes(value)
+    elif name in WITHOUT_EFFECT:
+        _no_effect(name, WITHOUT_EFFECT[name])
+    else:
+        yield f"--{_SHORT.get(name, name)}={value}"
+
+
+def _address(name: str, value: str) -> Iterator[str]:
+    """Write `host:port` as our two flags; `0` means none."""
+    host, _, port = value.rpartition(":")
+    if not port.isdecimal():
+        raise click.UsageError(
+            f"flag --{name} must be an address such as :8080, or 0, is {value!r}"
+        )
+    yield f"--{ADDRESSES[name]}={port}"
+    if host:
+        yield f"--bind-address={host.strip('[]')}"
+
+
+def _schemes(value: str) -> None:
+    """Warn of every kind but the one that is ours, which needs no telling."""
+    if value.lower() != "mpijob":
+        _no_effect(f"{SCHEMES}={value}", "mpiop looks after MPIJobs, and always")
+
+
+def _no_effect(flag: str, why: str) -> None:
+    click.echo(f"Warning: --{flag} has no effect: {why}", err=True)
 
 
 def options() -> list[click.Option]:
@@ -123,6 +183,14 @@ def table() -> str:
         shown = f"`{default}`" if default else ""
         names = " ".join(f"`{name}`" for name in variables(field))
         lines.append(f"| {flags} | {shown} | {names} | {_text(field)} |")
+    for name, ours in ADDRESSES.items():
+        text = f"`host:port`, or `0`: as `--{ours}`, and `--bind-address` for the host"
+        lines.append(f"| `--{name}` | | | {text} |")
+    text = "no effect, and a warning where it is not `mpijob`"
+    lines.append(f"| `--{SCHEMES}` | | | {text} |")
+    for why in dict.fromkeys(WITHOUT_EFFECT.values()):
+        flags = " ".join(f"`--{k}`" for k, v in WITHOUT_EFFECT.items() if v == why)
+        lines.append(f"| {flags} | | | no effect, and a warning: {why} |")
     return "\n".join(lines)
 
 
@@ -155,7 +223,8 @@ def main(arguments: Sequence[str]) -> int:
 def _known() -> dict[str, type]:
     """Map every flag to the type of its value."""
     found: dict[str, type] = dict.fromkeys(IGNORED, str)
-    found |= dict.fromkeys(_VALUELESS, bool)
+    found |= dict.fromkeys([*ADDRESSES, *WITHOUT_EFFECT, SCHEMES], str)
+    found |= dict.fromkeys([*_VALUELESS, "zap-devel"], bool)
     for field in attrs.fields(Settings):
         found |= {_plain(n): type(field.default) for n in flag_names(field)}
         if isinstance(field.default, bool):
@@ -174,6 +243,9 @@ def _boolean(name: str, value: str) -> Iterator[str]:
         raise click.UsageError(f"flag --{name} must be true or false, is {value!r}")
     wanted = value.lower() in _TRUE
     if plain in IGNORED or (not wanted and plain in {"version", "help", "h"}):
+        return
+    if plain in WITHOUT_EFFECT:
+        _no_effect(plain, WITHOUT_EFFECT[plain])
         return
     if not wanted:
         plain = plain[3:] if plain.startswith("no-") else f"no-{plain}"

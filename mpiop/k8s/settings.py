@@ -108,7 +108,11 @@ class Settings:
         variables=("KUBEFLOW_NAMESPACE",),
     )
     workers: int = _field(
-        4, "jobs reconciled side by side", "threadiness", validator=_positive
+        4,
+        "jobs reconciled side by side",
+        "threadiness",
+        "controller-threads",
+        validator=_positive,
     )
     writers: int = _field(
         16, "creates and deletes sent side by side", validator=_positive
@@ -146,7 +150,9 @@ class Settings:
     )
     lock_namespace: str = _field("mpi-operator", "namespace of the Lease")
     lock_name: str = _field(
-        "mpi-operator", "name of the Lease; upstream's, so that the two exclude another"
+        "mpi-operator",
+        "name of the Lease; upstream's, so that the two exclude another",
+        "leader-election-id",
     )
     lease_seconds: float = _field(
         15.0,
@@ -174,6 +180,7 @@ class Settings:
         "",
         "schedules all Pods of a job or none: volcano, kubernetes, or the name of a"
         " scheduler with the coscheduling plugin",
+        "gang-scheduler-name",
     )
     launcher_runs_workloads: bool = _field(
         default=True, text="a v1 launcher that asks for a GPU takes ranks as well"
@@ -182,6 +189,7 @@ class Settings:
         Install().kubectl_image,
         "image with sh and kubectl, for launchers that use KubectlExec",
         "kubectl-delivery-image",
+        "mpi-kubectl-delivery-image",
     )
     cluster_domain: str = _field(
         "", "appended to host names where set, e.g. cluster.local"

@@ -129,6 +129,54 @@ def test_what_cannot_be_meant_is_refused(
     assert not read
 
 
+@pytest.mark.compat("operator.training-flags")
+def test_the_flags_of_an_installed_training_operator_are_understood(
+    read: list[Settings],
+) -> None:
+    """Those that mean something here do; the others are told of, and nothing stops."""
+    args = [
+        "--gang-scheduler-name=volcano",
+        "--controller-threads=3",
+        "--mpi-kubectl-delivery-image=example/kubectl:1",
+        "--leader-elect",
+        "--leader-election-id=training",
+        "-metrics-bind-address=127.0.0.1:9090",
+        "--health-probe-bind-address",
+        ":8081",
+        "--enable-scheme=MPIJob",
+        "--enable-scheme=tfjob",
+        "--webhook-server-port=9443",
+        "--pytorch-init-container-image=example/wait:1",
+        "--zap-devel",
+        "--zap-log-level=info",
+    ]
+    result = CliRunner().invoke(cli, ["operator", *args])
+    assert result.exit_code == 0
+    assert read == [
+        Settings(
+            gang_scheduling="volcano",
+            workers=3,
+            kubectl_image="example/kubectl:1",
+            lock_name="training",
+            monitoring_port=9090,
+            health_port=8081,
+            bind_address="127.0.0.1",
+        )
+    ]
+    assert result.stderr.count("Warning: ") == 5
+    for flag in ("enable-scheme=tfjob", "webhook-server-port", "zap-devel"):
+        assert f"--{flag} has no effect: " in result.stderr
+    assert "ValidatingWebhookConfiguration" in result.stderr
+
+
+def test_a_bind_address_may_switch_off_or_be_wrong(read: list[Settings]) -> None:
+    """`0` is no port, brackets belong to IPv6, and a word is no address."""
+    assert run("--metrics-bind-address=0", "--health-probe-bind-address=[::1]:1") == ""
+    assert (read[0].ports, read[0].bind_address) == ((1,), "::1")
+    said = run("--metrics-bind-address=somewhere")
+    assert "must be an address such as :8080, or 0, is 'somewhere'" in said
+
+
 def test_a_flag_wins_over_a_variable(read: list[Settings]) -> None:
     """Flag, then MPIOP_ and any of the flag's names, then upstream's own variable."""
     run(MPIOP_NAMESPACE="b", KUBEFLOW_NAMESPACE="c", MPIOP_THREADINESS="7")
