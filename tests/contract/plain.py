@@ -42,6 +42,9 @@ class Plain:
                 for key, each in sorted(value.items())
                 if key not in _DROPPED
             }
+            # Older versions write null in templates, which is the same as absent.
+            if kept.get("creationTimestamp", "") is None:
+                del kept["creationTimestamp"]
             version = kept.pop("resourceVersion", None)
             if version and "uid" in value and self._versions is not None:
                 known = f"VERSION-{len(self._versions) + 1}"

@@ -17,6 +17,8 @@ from tests.support.live import NODE, now
 
 pytestmark = pytest.mark.needs("control-plane")
 Told = dict[str, "Future[list[Any]]"]
+OLD = 33  # seen there; 1.37 does as the embedded cluster does
+KEEPS_START = "suspended_while_running"
 
 
 def tell(story: Story, cluster: Cluster) -> list[Any]:
@@ -37,7 +39,23 @@ def told(control_plane: Cluster) -> Iterator[Told]:
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_the_same_is_seen(name: str, told: Told) -> None:
+def test_the_same_is_seen(control_plane: Cluster, name: str, told: Told) -> None:
     """Conditions, counts, names, labels, owners, finalizers, Events."""
     seen, real_seen = STORIES[name](embedded()), told[name].result()
+    if name == KEEPS_START and control_plane.minor <= OLD:
+        assert suspended_keeps_start(real_seen), "it is as in newer versions"
     assert seen == real_seen, difference(seen, real_seen)
+
+
+def suspended_keeps_start(seen: object) -> bool:
+    """Take startTime off Jobs that are suspended; say whether one had it.
+
+    Newer versions do that themselves, and the operator expects either.
+    """
+    if isinstance(seen, list):
+        return any(set(map(suspended_keeps_start, seen)))
+    if not isinstance(seen, dict):
+        return False
+    if seen.get("kind") == "Job" and seen.get("spec", {}).get("suspend"):
+        return seen["status"].pop("startTime", None) is not None
+    return any(set(map(suspended_keeps_start, seen.values())))

@@ -18,7 +18,7 @@ from tests.contract.plain import Plain, difference
 from tests.contract.requests import Kind, Player, Step, steps
 from tests.contract.servers import Ask, Embedded, Real, Reply
 
-pytestmark = pytest.mark.needs("control-plane")
+pytestmark = pytest.mark.needs("control-plane", "newest-kubernetes")
 MARK = "zz-mark"
 
 

@@ -68,6 +68,11 @@ def minor_version(folder: Path) -> int:
     return int(found[1])
 
 
+def wanted_minor() -> str:
+    """Name the minor version of the programs that are used, such as 1.37."""
+    return f"1.{minor_version(wanted())}"
+
+
 def build() -> Path:
     """Build the programs where they are missing; takes minutes.
 

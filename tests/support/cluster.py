@@ -1,5 +1,6 @@
 """A cluster as a test sees it: a kubeconfig, and a few things that every test needs."""
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ import attrs
 import pytest
 import yaml
 
+from mpiop.local.apiserver.wire import Request
 from mpiop.local.client import (
     CONFIG_MAPS,
     CRDS,
@@ -82,6 +84,12 @@ class Cluster:
     def counts_requests(self) -> bool:
         """Whether there is an audit log."""
         return self._audit is not None
+
+    @functools.cached_property
+    def minor(self) -> int:
+        """The server's minor version, such as 37."""
+        answer: Any = self.http.handle(Request("GET", "/version")).body
+        return int(answer["minor"].rstrip("+"))
 
     def ready(self) -> bool:
         """Whether the API server answers, and thinks itself ready."""

@@ -83,6 +83,14 @@ def gangs() -> str:
     return "" if assets.minor_version(assets.wanted()) >= assets.NATIVE_GANGS else old
 
 
+def newest() -> str:
+    """Whether that control plane answers word for word as the embedded server does."""
+    if control_plane():
+        return ""  # who asks that server needs it by another name
+    is_newest = assets.wanted_minor() == assets.DEFAULT
+    return "" if is_newest else f"these answers are those of {assets.DEFAULT}"
+
+
 def kubernetes() -> str:
     """Whether there is a real API server: our own, or one that is named."""
     return "" if os.environ.get("MPIOP_E2E_KUBECONFIG") else control_plane()
@@ -105,4 +113,5 @@ CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
     "control-plane": control_plane,
     "node": node,
     "gangs": gangs,
+    "newest-kubernetes": newest,
 }
