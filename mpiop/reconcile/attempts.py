@@ -93,7 +93,7 @@ def _failed_by_loss(facts: Facts) -> Outcome | None:
     missing = facts.recorded.missing
     if missing is None:
         return None
-    return Outcome("failed", "WorkerLost", missing.message, free=missing.disrupted)
+    return Outcome("failed", missing.reason, missing.message, free=missing.disrupted)
 
 
 def wanted_log(facts: Facts) -> LookLog | None:
@@ -220,7 +220,8 @@ def _failed(facts: Facts, job: JobView | None) -> Outcome:
 def _cause(facts: Facts, job: JobView | None) -> Outcome:
     missing = worker_loss.loss(facts)
     if missing is not None:
-        return Outcome("failed", "WorkerLost", missing.message, free=missing.disrupted)
+        reason, message = missing.reason, missing.message
+        return Outcome("failed", reason, message, free=missing.disrupted)
     pod = facts.launcher
     if pod is not None and (pod.disruption or pod.reason == "Evicted"):
         why = pod.disruption or pod.message

@@ -173,7 +173,9 @@ def sort_out(
             )
         ),
         workers={pod.index: pod for pod in staying if 0 <= pod.index < replicas},
-        leaving=tuple(pod for pod in mine if pod.deleted is not None),
+        leaving=tuple(
+            sorted((pod for pod in mine if pod.deleted is not None), key=_index)
+        ),
         surplus=tuple(pod for pod in staying if pod.index >= replicas),
     )
     return attrs.evolve(facts, gang=_gang(facts))
@@ -193,6 +195,10 @@ def _gang(facts: Facts) -> Gang | None:
     if job is not None and not (job.terminal or job.deleted):
         living.append(job.gang)
     return found if all(kind is found.kind for kind in living) else None
+
+
+def _index(pod: PodView) -> tuple[int, str]:
+    return pod.index, pod.uid
 
 
 def _age(pod: PodView) -> tuple[int, float, bool, str]:

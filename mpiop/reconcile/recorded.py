@@ -70,11 +70,23 @@ class Identity:
 
 @attrs.frozen
 class Missing:
-    """Since when a worker of a running attempt is missing, and by what."""
+    """Since when a Pod of a running attempt is missing, and by what.
+
+    Attributes:
+        launcher: it is the launcher's, and not a worker's.
+    """
 
     since: datetime
     disrupted: bool
     message: str
+    launcher: bool = False
+
+    @property
+    def reason(self) -> str:
+        """One word for it."""
+        if not self.launcher:
+            return "WorkerLost"
+        return "LauncherDisrupted" if self.disrupted else "LauncherDeleted"
 
 
 @attrs.frozen
@@ -117,6 +129,7 @@ class Recorded:
                 "since": timestamp(self.missing.since),
                 "disrupted": self.missing.disrupted,
                 "message": self.missing.message,
+                "launcher": self.missing.launcher or None,
             },
             "refusedGeneration": self.refused_generation or None,
             "refusedMessage": self.refused_message or None,
@@ -187,7 +200,12 @@ def _missing(value: object) -> Missing | None:
     since = parse_time(dig(value, "since"))
     if since is None:
         return None
-    return Missing(since, dig(value, "disrupted") is True, text(value, "message"))
+    return Missing(
+        since,
+        dig(value, "disrupted") is True,
+        text(value, "message"),
+        dig(value, "launcher") is True,
+    )
 
 
 def _strings(value: object) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ def reason_and_message(facts: Facts, phase: Phase, events: str) -> tuple[str, st
     if phase is Phase.SUSPENDED:
         return "Suspended", ""
     if recorded.missing is not None:
-        return "WorkerLost", recorded.missing.message
+        return recorded.missing.reason, recorded.missing.message
     if phase is Phase.LAUNCHER_RUNNING:
         return "", _layout(facts)
     return _waiting(facts, events)

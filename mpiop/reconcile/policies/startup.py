@@ -28,13 +28,22 @@ def launcher_wait(facts: Facts) -> float | None:
 
     0 means now, None that something else must change first.
     """
-    if facts.launcher_alive is not None:
+    if facts.launcher_alive is not None or _names_held(facts):
         return None
     policy = facts.job.launcher_creation_policy
     waits = policy is LauncherCreationPolicy.WAIT_FOR_WORKERS_READY
     if waits and not facts.workers_ready and not gang.together(facts):
         return None
     return retry.delay(facts)
+
+
+def _names_held(facts: Facts) -> bool:
+    """Whether Pods on their way out still have the names of this attempt's workers.
+
+    A launcher that does not wait for its workers would begin without them, and lose
+    by that attempt after attempt; on a lost node they may be there for long.
+    """
+    return any(pod.index < facts.job.worker_replicas for pod in facts.leaving)
 
 
 def unreachable(facts: Facts) -> bool:

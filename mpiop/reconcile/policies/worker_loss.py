@@ -23,14 +23,19 @@ Fate = Literal["intact", "lost", "unknown"]
 
 
 def loss(facts: Facts) -> Missing | None:
-    """Tell which worker of the started attempt is missing; the first one found.
+    """Tell which Pod of the started attempt is missing; the first one found.
 
     The result is sticky: what was recorded stays until the attempt is raised.
     """
     if facts.recorded.missing is not None:
         return facts.recorded.missing
-    if facts.job.elastic or not facts.launcher_started:
+    if not facts.launcher_started:
         return None
+    found = None if facts.job.elastic else _worker(facts)
+    return found or _launcher(facts)
+
+
+def _worker(facts: Facts) -> Missing | None:
     since = _launcher_start(facts)
     for index in range(_count(facts)):
         pod = facts.workers.get(index)
@@ -46,6 +51,23 @@ def loss(facts: Facts) -> Missing | None:
     return None
 
 
+def _launcher(facts: Facts) -> Missing | None:
+    """Tell why the launcher's Pod is being deleted, where it is not by its Job.
+
+    Its object may be gone by the time at which its Job has failed.
+    """
+    job, pod = facts.launcher_job, facts.launcher
+    if pod is None or pod.deleted is None or not pod.started:
+        return None
+    if job is None or job.suspended or pod.phase == "Succeeded":
+        return None
+    why = f"the launcher was deleted ({whereabouts(pod)})"
+    if pod.disruption:
+        why = trouble(pod)
+    now = facts.now.replace(microsecond=0)
+    return Missing(now, bool(pod.disruption), why, launcher=True)
+
+
 def fate(facts: Facts, finished: datetime | None) -> tuple[Fate, str]:
     """Judge whether the workers lived until the launcher finished with exit code 0.
 
@@ -56,6 +78,8 @@ def fate(facts: Facts, finished: datetime | None) -> tuple[Fate, str]:
     if facts.job.elastic:
         return "intact", ""
     missing = facts.recorded.missing
+    if missing is not None and missing.launcher:
+        missing = None  # it ended well all the same
     if missing is not None and _before(missing.since, finished):
         return "lost", missing.message
     unknown = "" if missing is None else missing.message
@@ -115,8 +139,14 @@ def _replaced(facts: Facts) -> bool:
 
 
 def _disrupted(facts: Facts) -> bool:
-    pods = (*facts.workers.values(), *facts.leaving)
-    return any(pod.disruption for pod in pods)
+    """Whether a disruption took a Pod of this attempt.
+
+    A drain that nobody watched leaves the launcher's alone: its Job keeps the object.
+    """
+    job = facts.launcher_job
+    pods = (*facts.workers.values(), *facts.leaving, facts.launcher)
+    by_job = job is not None and job.reason == "PodFailurePolicy"
+    return by_job or any(pod.disruption for pod in pods if pod)
 
 
 def _ended_by(pod: PodView, since: datetime | None, finished: datetime | None) -> bool:
