@@ -12,6 +12,7 @@ from tests.e2e.node.node import Node
 from tests.support.cluster import Cluster
 
 ROOT: Final = Path(__file__).parents[3]
+TOLD: Final = "told"
 INSTALL: Final = ROOT / "deploy" / "v1" / "mpi-operator.yaml"
 
 
@@ -38,3 +39,14 @@ def kubectl(node: Node, *words: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what users would have seen, as the tests of this folder keep it."""
+    passed = terminalreporter.getreports("passed")
+    told = [
+        text for one in passed for name, text in one.user_properties if name == TOLD
+    ]
+    if told:
+        terminalreporter.section("seen on the node")
+        terminalreporter.write("\n\n".join(map(str, told)) + "\n")

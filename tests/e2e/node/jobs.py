@@ -31,6 +31,8 @@ class Cell:
 
     Attributes:
         command: what mpirun runs.
+        launcher: what the launcher runs; mpirun where it is left out.
+        worker: what workers run; sshd where it is left out.
         restricted: whether its namespace enforces restricted Pods; their root file
             systems are read-only then.
         ranks: asked for by -np; 0 for one a slot.
@@ -46,6 +48,7 @@ class Cell:
     ranks: int = 0
     command: Sequence[str] = ("mpi-test", "reduce")
     launcher: Sequence[str] = ()
+    worker: Sequence[str] = ()
     spec: Mapping[str, Any] = attrs.field(factory=dict)
     pod: Mapping[str, Any] = attrs.field(factory=dict)
     container: Mapping[str, Any] = attrs.field(factory=dict)
@@ -81,14 +84,14 @@ class Cell:
                     ),
                     "Worker": {
                         "replicas": self.workers,
-                        **self._replica("worker", None),
+                        **self._replica("worker", self.worker),
                     },
                 },
                 **self.spec,
             },
         }
 
-    def _replica(self, name: str, command: Sequence[str] | None) -> dict[str, Any]:
+    def _replica(self, name: str, command: Sequence[str]) -> dict[str, Any]:
         security: dict[str, Any] = {}
         if self.restricted:
             security = {**HARDENED, "readOnlyRootFilesystem": True}

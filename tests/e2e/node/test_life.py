@@ -1,0 +1,200 @@
+"""What kills workers and launchers on a node, what a user reads of it, how it ends.
+
+Stories that touch one job each run side by side; those that touch the node or the
+operator follow in test_outage.py.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+import pytest
+
+from mpiop.local.client import NAMESPACES, Deletion
+from tests.e2e.node.conftest import TOLD
+from tests.e2e.node.node import Node
+from tests.e2e.node.stage import MPIRUN, Played, Stage, await_, stage
+from tests.support.cluster import Cluster
+
+pytestmark = [
+    pytest.mark.needs("node"),
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]
+SIDE_BY_SIDE: Final = 5
+OPERATOR: Final = "system:serviceaccount:mpi-operator:mpi-operator"
+EAT: Final = (
+    "until [ -e /tmp/eat ]; do sleep 0.1; done; exec python3 -c 'bytearray(1 << 30)'"
+)
+# The shell stays process 1, and passes mpirun's exit code on.
+UNDER_SHELL: Final = (
+    f'[ "$ATTEMPT" -gt 0 ] && exec {MPIRUN} reduce; {MPIRUN} hang; exit $?'
+)
+
+
+def container_killed(here: Stage) -> Played:
+    """A worker's process is killed: worker, node and signal are named."""
+    one = here.play("killed")
+    one.until_ranks()
+    one.kill("killed-worker-1")
+    status = one.ends()
+    assert (status["result"], status["reason"]) == ("Failed", "WorkerLost")
+    assert "exit code 137, SIGKILL" in status["message"]
+    assert status["restarts"] == 0
+    one.report("killed-worker-1", "killed-worker-1 on node node1 has ended", "SIGKILL")
+    return one
+
+
+def pod_deleted(here: Stage) -> Played:
+    """A worker Pod is deleted: the attempt is spent, the next one succeeds."""
+    one = here.play("deleted", run_policy={"backoffLimit": 1}, mpi="openmpi4")
+    one.until_ranks()
+    one.strike()
+    here.kubectl("delete", "pod", "deleted-worker-0", "--wait=false")
+    status = one.recovers()
+    assert status["recorded"].get("disruptions", 0) == 0
+    one.report("deleted-worker-0", "deleted-worker-0 on node node1 is being deleted")
+    return one
+
+
+def evicted(here: Stage) -> Played:
+    """A worker is evicted: another attempt follows, for free."""
+    one = here.play("evicted", shell="KubectlExec")
+    one.until_ranks()
+    one.evict("evicted-worker-1")
+    status = one.recovers()
+    assert status["recorded"]["disruptions"] == 1
+    why = ("evicted-worker-1 on node node1 is disrupted", "EvictionByEvictionAPI")
+    one.report("evicted-worker-1", *why)
+    return one
+
+
+def out_of_memory(here: Stage) -> Played:
+    """A worker's process outgrows its limit: the status says OOMKilled."""
+    limits = {"resources": {"limits": {"memory": "200Mi"}}}
+    eater = ("/bin/sh", "-c", EAT)
+    pod = {"terminationGracePeriodSeconds": 2}  # a shell as process 1 takes no SIGTERM
+    one = here.play("oom", shell="KubectlExec", container=limits, worker=eater, pod=pod)
+    one.until_ranks()
+    one.strike()
+    one.execute("oom-worker-0", "touch /tmp/eat")
+    status = one.ends()
+    assert (status["result"], status["reason"]) == ("Failed", "WorkerLost")
+    one.report("oom-worker-0", "oom-worker-0 on node node1 has ended", "OOMKilled")
+    return one
+
+
+def mpirun_killed(here: Stage) -> Played:
+    """Mpirun is killed below a shell: exit code and last lines are told."""
+    policy = {"backoffLimit": 1}
+    one = here.play("mpirun", UNDER_SHELL, run_policy=policy)
+    one.until_ranks()
+    pod = one.launcher
+    one.strike()
+    one.execute(pod, "pkill -KILL prterun")
+    one.recovers()
+    why = ("exited with exit code 137, SIGKILL", "last lines", "Killed")
+    one.report(pod, *why)
+    return one
+
+
+def launcher_killed(here: Stage) -> Played:
+    """The launcher's container is killed: the job has failed, by that signal."""
+    one = here.play("launcher", shell="KubectlExec")
+    one.until_ranks()
+    pod = one.launcher
+    one.kill(pod)
+    status = one.ends()
+    assert (status["result"], status["reason"]) == ("Failed", "BackoffLimitExceeded")
+    one.report(
+        pod,
+        "exited with exit code 137, SIGKILL",
+        "last lines",
+        "rank 1 of 2 on launcher-worker-1",
+    )
+    return one
+
+
+def launcher_evicted(here: Stage) -> Played:
+    """The launcher is evicted: free as well."""
+    one = here.play("moved")
+    one.until_ranks()
+    pod = one.launcher
+    one.evict(pod)
+    status = one.recovers()
+    assert status["recorded"]["disruptions"] == 1
+    one.report(pod, f"{pod} on node node1 is disrupted", "EvictionByEvictionAPI")
+    return one
+
+
+def launcher_pod_deleted(here: Stage) -> Played:
+    """The launcher's Pod is deleted by hand: a failed attempt, and no second Pod."""
+    one = here.play("gone")
+    one.until_ranks()
+    pod = one.launcher
+    one.strike()
+    here.kubectl("delete", "pod", pod, "--wait=false")
+    status = one.ends()
+    assert status["result"] == "Failed"
+    assert status["restarts"] == 0
+    assert status["reason"] == "LauncherDeleted"
+    one.report(pod, f"the launcher was deleted ({pod} on node node1)")
+    return one
+
+
+def namespace_deleted(here: Stage) -> Played:
+    """The namespace is deleted in mid-run: all of it goes, and the operator rests."""
+    cluster = here.cluster
+    with stage(here.node, cluster) as there:
+        one = there.play("doomed")
+        one.until_ranks()
+        found = cluster.client.get(NAMESPACES, "", there.namespace)
+        one.strike()
+        cluster.client.delete(NAMESPACES, found, Deletion(policy="Background"))
+        gone = lambda: cluster.find(NAMESPACES, "", there.namespace) is None  # noqa: E731
+        await_(gone, "the namespace is gone")
+        assert there.diary.most_launchers("doomed") == 1
+        assert there.diary.launchers("doomed") == {"0": 1}
+        asked = cluster.audit.requests(user=OPERATOR, namespace=there.namespace)
+        refused = [one for one in asked if one.rejected]
+        assert len(refused) < 20, refused
+        one.figure = f"gone after {one.now():.1f} s; {len(refused)} requests in vain"
+    return one
+
+
+STORIES: tuple[Callable[[Stage], Played], ...] = (
+    container_killed,
+    pod_deleted,
+    evicted,
+    out_of_memory,
+    mpirun_killed,
+    launcher_killed,
+    launcher_evicted,
+    launcher_pod_deleted,
+    namespace_deleted,
+)
+
+
+@pytest.fixture(scope="module")
+def stories(node: Node, operated: Cluster) -> Iterator[dict[str, "Future[Played]"]]:
+    """Play all of them, a few side by side."""
+    with stage(node, operated) as here, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+
+        def play(story: Callable[[Stage], Played]) -> Played:
+            played = story(here)
+            if played.stage is here:
+                played.removed()
+            return played
+
+        yield {story.__name__: pool.submit(play, story) for story in STORIES}
+
+
+@pytest.mark.parametrize("story", [story.__name__ for story in STORIES])
+def test_story(
+    stories: dict[str, "Future[Played]"],
+    story: str,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Each story's own sentence says what is expected."""
+    played = stories[story].result()
+    record_property(TOLD, f"{story}: {played.figure}\n{played.story()}")
