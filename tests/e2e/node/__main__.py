@@ -1,4 +1,7 @@
-"""`python -m tests.e2e.node up` starts a node and holds it; `down` ends it."""
+"""`python -m tests.e2e.node up` starts a node and holds it; `down` ends it.
+
+`deaths` starts one, and measures how soon a worker's death stands in the status.
+"""
 
 import argparse
 import os
@@ -7,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tests.e2e.node import deaths
+from tests.e2e.node.install import install
 from tests.e2e.node.node import Node, missing
 from tests.support.assets import cache
 
@@ -16,7 +21,7 @@ PID: Final = "holder.pid"
 def main() -> int:
     """Run from the command line; give the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["up", "down"])
+    parser.add_argument("what", choices=["up", "down", "deaths"])
     what = parser.parse_args().what
     holder = cache() / PID
     if what == "down":
@@ -31,6 +36,9 @@ def main() -> int:
     holder.write_text(str(os.getpid()))
     try:
         with Node(cache() / "node") as node:
+            if what == "deaths":
+                print(deaths.measure(node, install(node)))
+                return 0
             print(f"export KUBECONFIG={node.kubeconfig}", flush=True)
             signal.pause()
     except KeyboardInterrupt:

@@ -21,13 +21,14 @@ from mpiop.local.client import (
     Resource,
 )
 from mpiop.reconcile import names
-from tests.e2e.node import conftest, jobs
+from tests.e2e.node import install, jobs
 from tests.e2e.node.diary import Diary, Entry, watching
 from tests.e2e.node.jobs import Cell
 from tests.e2e.node.node import Node
 from tests.support.cluster import MPIJOBS, Cluster
 
 PATIENCE: Final = 180.0
+TOLD: Final = "told"  # the property under which a test keeps what was seen
 MPIRUN: Final = "mpirun --allow-run-as-root -np 2 mpi-test"
 # Ranks of the first attempt live until they are ended; of later ones a moment.
 ONCE: Final = f'[ "$ATTEMPT" -gt 0 ] && exec {MPIRUN} reduce; exec {MPIRUN} hang'
@@ -59,7 +60,7 @@ class Stage:
 
     def kubectl(self, *words: str) -> str:
         """Run kubectl in the namespace, as the administrator."""
-        return conftest.kubectl(self.node, "-n", self.namespace, *words)
+        return install.kubectl(self.node, "-n", self.namespace, *words)
 
     def play(self, name: str, script: str = ONCE, **cell: Any) -> "Played":  # noqa: ANN401
         """Create a job whose launcher runs a script of the shell."""

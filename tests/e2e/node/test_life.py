@@ -11,9 +11,8 @@ from typing import Final
 import pytest
 
 from mpiop.local.client import NAMESPACES, Deletion
-from tests.e2e.node.conftest import TOLD
 from tests.e2e.node.node import Node
-from tests.e2e.node.stage import MPIRUN, Played, Stage, await_, stage
+from tests.e2e.node.stage import MPIRUN, TOLD, Played, Stage, await_, stage
 from tests.support.cluster import Cluster
 
 pytestmark = [

@@ -12,10 +12,9 @@ import pytest
 
 from mpiop.local.client import NODES, PODS, Deletion, Json
 from mpiop.reconcile import names
-from tests.e2e.node import configs, conftest
-from tests.e2e.node.conftest import TOLD
+from tests.e2e.node import configs, install
 from tests.e2e.node.node import Node
-from tests.e2e.node.stage import Played, Stage, await_, manifest, stage
+from tests.e2e.node.stage import TOLD, Played, Stage, await_, manifest, stage
 from tests.support import live
 from tests.support.cluster import Cluster
 
@@ -66,7 +65,7 @@ def test_the_operator_dies_in_mid_run(here: Stage, record_property: Record) -> N
     one.until_ranks()
     calm.until_ranks()
     before, whole = operators(here), uids(calm)
-    conftest.kubectl(
+    install.kubectl(
         here.node, "-n", OPERATOR, "delete", "pod", *before, "--force", "--wait=false"
     )
     one.kill(one.worker(1))
@@ -170,10 +169,10 @@ def test_the_node_is_drained(here: Stage, record_property: Record) -> None:
     one.strike()
     drain = ("drain", configs.NAME, "--delete-emptydir-data", "--force")
     try:
-        conftest.kubectl(here.node, *drain, "--grace-period=5", "--timeout=90s")
+        install.kubectl(here.node, *drain, "--grace-period=5", "--timeout=90s")
         emptied = one.now()
     finally:
-        conftest.kubectl(here.node, "uncordon", configs.NAME)
+        install.kubectl(here.node, "uncordon", configs.NAME)
     status = one.recovers()
     assert status["recorded"]["disruptions"] == 1
     figure = f"empty after {emptied:.1f} s"

@@ -1,0 +1,164 @@
+"""Suspend and resume on other nodes, and workers that come and go under a launcher."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+
+import pytest
+
+from mpiop.local.client import JOBS, NODES, Json
+from mpiop.reconcile import names
+from tests.e2e.node import configs
+from tests.e2e.node.node import Node
+from tests.e2e.node.stage import TOLD, Played, Stage, await_, stage
+from tests.support.cluster import MPIJOBS, Cluster
+
+pytestmark = [
+    pytest.mark.needs("node"),
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]
+POOL: Final = "mpiop-test/pool"
+# Says what the script of hosts says whenever it says something else; ends when told.
+FOLLOW: Final = """
+while [ ! -e /tmp/end ]; do
+  now=$(/etc/mpi/discover_hosts.sh | sort | tr '\\n' ' ')
+  [ "$now" = "$old" ] || echo "hosts: $now"
+  old=$now
+  sleep 0.2
+done
+exec mpirun --allow-run-as-root -np 1 mpi-test layout
+"""
+
+
+def suspended(here: Stage) -> Played:
+    """Suspended in mid-run and resumed elsewhere: same Job, new Pods, no attempt."""
+    pool(here.cluster, "a")
+    one = here.play("paused", pod={"nodeSelector": {POOL: "a"}})
+    one.until_ranks()
+    before = here.cluster.client.get(JOBS, here.namespace, "paused-launcher")
+    one.strike()
+    edit(one, {"runPolicy": {"suspend": True}})
+    one.until(lambda status: status.get("phase") == "Suspended")
+    await_(lambda: not pods(one), "no Pod is left")
+    halted = one.now()
+
+    selector = {"template": {"spec": {"nodeSelector": {POOL: "b"}}}}
+    edit(one, {"mpiReplicaSpecs": {"Launcher": selector, "Worker": selector}})
+    edit(one, {"runPolicy": {"suspend": False}})
+    await_(lambda: len(pods(one)) == 3, "its Pods are there again")
+    assert {pod["spec"]["nodeSelector"][POOL] for pod in pods(one)} == {"b"}
+    assert not [pod for pod in pods(one) if "nodeName" in pod["spec"]]
+    status = one.until(lambda status: "not scheduled" in status.get("message", ""))
+    assert status["phase"] == "Created"
+    pool(here.cluster, "b")
+    one.until_ranks()
+    after = here.cluster.client.get(JOBS, here.namespace, "paused-launcher")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert one.status["restarts"] == 0
+    assert here.diary.most_launchers("paused") == 1
+    assert here.diary.launchers("paused") == {"0": 2}
+    one.figure = f"no Pod left {halted:.1f} s after suspend"
+    return one
+
+
+def scaled(here: Stage) -> Played:
+    """From 2 to 4 to 1 worker: the launcher is told, and what lives is untouched."""
+    policy = {"workerFailurePolicy": "KeepLauncher"}
+    one = here.play("elastic", FOLLOW, run_policy=policy)
+    hosts_are(one, 2)
+    begin = identities(one)
+    one.strike()
+    edit(one, {"mpiReplicaSpecs": {"Worker": {"replicas": 4}}})
+    hosts_are(one, 4)
+    grown = one.now()
+    more = identities(one)
+    assert more.items() >= begin.items()
+    edit(one, {"mpiReplicaSpecs": {"Worker": {"replicas": 1}}})
+    hosts_are(one, 1)
+    shrunk = one.now() - grown
+    await_(lambda: len(pods(one)) == 2, "three workers have gone")
+    few = identities(one)
+    assert few.items() <= begin.items()
+    assert sorted(few) == sorted([one.worker(0), one.launcher])
+    one.execute(one.launcher, "touch /tmp/end")
+    status = one.ends()
+    assert (status["result"], status["restarts"]) == ("Succeeded", 0), status
+    one.figure = f"the launcher's list grew in {grown:.1f} s, shrank in {shrunk:.1f} s"
+    return one
+
+
+def hosts_are(one: Played, count: int) -> None:
+    """Wait until the launcher's last word on its hosts are the first so many."""
+    wanted = [
+        f"elastic-worker-{index}.elastic.{one.stage.namespace}"
+        for index in range(count)
+    ]
+
+    def look() -> bool:
+        said = [line for line in one.log().splitlines() if line.startswith("hosts:")]
+        found = said[-1].removeprefix("hosts:").split() if said else []
+        return len(found) == count and all(
+            host.startswith(name) for host, name in zip(found, wanted, strict=True)
+        )
+
+    await_(look, f"the launcher knows {count} hosts: {one.log()}")
+
+
+def pods(one: Played) -> list[Json]:
+    """List the Pods of a job."""
+    return [*one.pods(names.WORKER), *one.pods(names.LAUNCHER)]
+
+
+def identities(one: Played) -> dict[str, tuple[str, int]]:
+    """Give uid and restarts of each of a job's Pods."""
+    return {
+        str(pod["metadata"]["name"]): (
+            str(pod["metadata"]["uid"]),
+            sum(state["restartCount"] for state in pod["status"]["containerStatuses"]),
+        )
+        for pod in pods(one)
+    }
+
+
+def edit(one: Played, spec: Json) -> None:
+    """Change a job's spec as `kubectl patch` does."""
+    client = one.stage.cluster.client
+    found = client.get(MPIJOBS, one.stage.namespace, one.name)
+    unconditional = {"metadata": {**found["metadata"], "resourceVersion": None}}
+    client.patch(MPIJOBS, unconditional, {"spec": spec})
+
+
+def pool(cluster: Cluster, name: str) -> None:
+    """Put the node into a pool."""
+    node = cluster.client.get(NODES, "", configs.NAME)
+    meta: dict[str, Any] = {"labels": {POOL: name}}
+    bare = {"metadata": {"name": node["metadata"]["name"]}}
+    cluster.client.patch(NODES, bare, {"metadata": meta})
+
+
+STORIES: tuple[Callable[[Stage], Played], ...] = (scaled, suspended)
+
+
+@pytest.fixture(scope="module")
+def stories(node: Node, operated: Cluster) -> Iterator[dict[str, "Future[Played]"]]:
+    """Play both side by side."""
+    with stage(node, operated) as here, ThreadPoolExecutor(len(STORIES)) as threads:
+
+        def play(story: Callable[[Stage], Played]) -> Played:
+            played = story(here)
+            played.removed()
+            return played
+
+        yield {story.__name__: threads.submit(play, story) for story in STORIES}
+
+
+@pytest.mark.parametrize("story", [story.__name__ for story in STORIES])
+def test_story(
+    stories: dict[str, "Future[Played]"],
+    story: str,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Each story's own sentence says what is expected."""
+    played = stories[story].result()
+    record_property(TOLD, f"{story}: {played.figure}\n{played.story()}")
