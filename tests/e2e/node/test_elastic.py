@@ -1,5 +1,6 @@
 """Suspend and resume on other nodes, and workers that come and go under a launcher."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
@@ -19,6 +20,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 POOL: Final = "mpiop-test/pool"
+LAUNCHER: Final = f"{names.JOB_NAME}=elastic,{names.JOB_ROLE}={names.LAUNCHER}"
 # Says what the script of hosts says whenever it says something else; ends when told.
 FOLLOW: Final = """
 while [ ! -e /tmp/end ]; do
@@ -89,18 +91,22 @@ def scaled(here: Stage) -> Played:
 
 
 def hosts_are(one: Played, count: int) -> None:
-    """Wait until the launcher's last word on its hosts are the first so many."""
+    """Wait until the launcher's last word on its hosts are the first so many.
+
+    A kubelet looks at a Pod's ConfigMaps once a minute or so, and when the Pod changes.
+    """
     wanted = [
-        f"elastic-worker-{index}.elastic.{one.stage.namespace}"
-        for index in range(count)
+        f"{one.worker(i)}.elastic.{one.stage.namespace}.svc" for i in range(count)
     ]
+    looks = itertools.count()
 
     def look() -> bool:
         said = [line for line in one.log().splitlines() if line.startswith("hosts:")]
-        found = said[-1].removeprefix("hosts:").split() if said else []
-        return len(found) == count and all(
-            host.startswith(name) for host, name in zip(found, wanted, strict=True)
-        )
+        if said and said[-1].removeprefix("hosts:").split() == wanted:
+            return True
+        words = ("annotate", "pod", "-l", LAUNCHER, f"look={next(looks)}")
+        one.stage.kubectl(*words, "--overwrite")
+        return False
 
     await_(look, f"the launcher knows {count} hosts: {one.log()}")
 
