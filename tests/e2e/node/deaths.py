@@ -36,7 +36,7 @@ def die(here: Stage, run: int) -> Played:
     one.until_ranks()
     one.kill(one.worker(1))
     status = one.ends()
-    assert (status["result"], status["reason"]) == ("Failed", "WorkerLost")
+    assert (status["result"], status["reason"]) == ("Failed", "WorkerLost"), one.story()
     one.removed()
     return one
 

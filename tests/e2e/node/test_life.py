@@ -37,7 +37,7 @@ def container_killed(here: Stage) -> Played:
     one.until_ranks()
     one.kill("killed-worker-1")
     status = one.ends()
-    assert (status["result"], status["reason"]) == ("Failed", "WorkerLost")
+    assert (status["result"], status["reason"]) == ("Failed", "WorkerLost"), one.story()
     assert "exit code 137, SIGKILL" in status["message"]
     assert status["restarts"] == 0
     one.report("killed-worker-1", "killed-worker-1 on node node1 has ended", "SIGKILL")
@@ -78,7 +78,7 @@ def out_of_memory(here: Stage) -> Played:
     one.strike()
     one.execute("oom-worker-0", "touch /tmp/eat")
     status = one.ends()
-    assert (status["result"], status["reason"]) == ("Failed", "WorkerLost")
+    assert (status["result"], status["reason"]) == ("Failed", "WorkerLost"), one.story()
     one.report("oom-worker-0", "oom-worker-0 on node node1 has ended", "OOMKilled")
     return one
 
