@@ -101,11 +101,13 @@ class Drive:
     def _side_by_side(
         self, pool: Pool[Result], calls: Sequence[Callable[[], Result]]
     ) -> Sequence[Result]:
-        worker, results = threading.current_thread().name, []
-        for result in pool.run(calls):
+        worker = threading.current_thread().name
+
+        def good(result: Result) -> bool:
             self.pulse.beat(worker, TURN_SECONDS)
-            results.append(result)
-        return results
+            return result is None
+
+        return pool.run(calls, good)
 
     def _sync(self) -> None:
         refused_since: float | None = None

@@ -50,8 +50,13 @@ log = logging.getLogger(__name__)
 
 
 def one_by_one(calls: Sequence[Callable[[], Result]]) -> Sequence[Result]:
-    """Spawn nothing: run each call after the other."""
-    return [call() for call in calls]
+    """Spawn nothing: run each call after the other, until one fails."""
+    results: list[Result] = []
+    for call in calls:
+        results.append(call())
+        if results[-1] is not None:
+            break
+    return results
 
 
 @attrs.frozen
@@ -76,7 +81,8 @@ class Executor:
     """Does what plans ask for.
 
     Attributes:
-        spawn: runs calls side by side and gives their results in order.
+        spawn: runs calls side by side, ever more at once until one fails; gives the
+            results of those that were begun, in their order.
         count: adds to a metric, for a job of that namespace.
         make_keys: makes the data of a job's ssh Secret.
     """
@@ -98,7 +104,7 @@ class Executor:
         acted = 0
         for _, group in itertools.groupby(actions, key=_together):
             members = tuple(group)
-            results = self._run(job, members)
+            results = self.spawn([partial(self._try, job, one) for one in members])
             failed = [result for result in results if result is not None]
             acted += len(results) - len(failed)
             if failed:
@@ -135,18 +141,6 @@ class Executor:
             return True  # refused for being a dry run, perhaps
         self.lessons.learn(job.uid, found, action)
         return False
-
-    def _run(self, job: Subject, group: Sequence[Action]) -> Sequence[Result]:
-        """Run a group side by side, ever more at once while nothing fails."""
-        results: list[Result] = []
-        size = 1
-        while len(results) < len(group):
-            batch = group[len(results) : len(results) + size]
-            results += self.spawn([partial(self._try, job, one) for one in batch])
-            if any(result is not None for result in results):
-                break
-            size *= 2
-        return results
 
     def _try(self, job: Subject, action: Action) -> Result:
         try:

@@ -5,7 +5,8 @@ would keep an operator that was told to end.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
@@ -33,41 +34,92 @@ class Pool(Generic[T]):
         for _number in range(self._threads):
             self._tasks.put(None)
 
-    def run(self, calls: Sequence[Callable[[], T]]) -> Iterator[T]:
-        """Run calls side by side; give their results in order, as they come.
+    def run(
+        self,
+        calls: Sequence[Callable[[], T]],
+        go_on: Callable[[T], bool] = lambda _: True,
+    ) -> Sequence[T]:
+        """Run calls side by side, ever more at once; wait until the last has ended.
+
+        Args:
+            calls: what is run, begun in this order.
+            go_on: told each result as it comes, on some thread; whether others that
+                have not begun may begin.
+
+        Returns:
+            The results of the calls that were begun, in their order.
 
         Raises:
             BaseException: what a call raised.
         """
-        boxes = [_Box(call) for call in calls]
-        for box in boxes:
-            self._tasks.put(box.run)
-        for box in boxes:
-            yield box.result()
+        return SlowStart(calls, go_on, self._threads, self._tasks.put).results()
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             task()
 
 
-class _Box(Generic[T]):
-    """A call and what came of it."""
+class SlowStart(Generic[T]):
+    """Calls of which one begins first; each that ends well lets two more begin.
 
-    def __init__(self, call: Callable[[], T]) -> None:
-        self._call = call
+    Nothing waits for a whole round to end, so that what is on its way never runs dry.
+
+    Args:
+        calls: what is to be done.
+        go_on: whether a result is a good one.
+        most: how many are on their way at most.
+        submit: takes a task that is ready to run; others may come between two of ours.
+    """
+
+    def __init__(
+        self,
+        calls: Sequence[Callable[[], T]],
+        go_on: Callable[[T], bool],
+        most: int,
+        submit: Callable[[Task], None],
+    ) -> None:
+        self._calls = calls
+        self._go_on = go_on
+        self._most = most
+        self._submit = submit
+        self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._found: list[T] = []
+        self._begun = 0
+        self._results: dict[int, T] = {}
+        self._on_the_way = 0
+        self._good = True
         self._raised: BaseException | None = None
+        with self._lock:
+            self._begin(1)
 
-    def run(self) -> None:
-        try:
-            self._found.append(self._call())
-        except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
-            self._raised = error
-        self._ended.set()
+    def results(self) -> Sequence[T]:
+        """Wait for the end; give what came of the calls that were begun.
 
-    def result(self) -> T:
+        Raises:
+            BaseException: what one of them raised.
+        """
         self._ended.wait()
         if self._raised is not None:
             raise self._raised
-        return self._found[0]
+        return [self._results[index] for index in range(self._begun)]
+
+    def _begin(self, count: int) -> None:
+        left = len(self._calls) - self._begun if self._good else 0
+        for _ in range(min(count, left)):
+            self._submit(partial(self._run, self._begun))
+            self._begun += 1
+            self._on_the_way += 1
+        if not self._on_the_way:
+            self._ended.set()
+
+    def _run(self, index: int) -> None:
+        good = False
+        try:
+            self._results[index] = result = self._calls[index]()
+            good = self._go_on(result)
+        except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+            self._raised = error
+        with self._lock:
+            self._on_the_way -= 1
+            self._good = self._good and good
+            self._begin(min(2, self._most - self._on_the_way))

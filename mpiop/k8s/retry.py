@@ -35,6 +35,15 @@ def retried(call: Callable[[], T], clock: Clock, *, idempotent: bool) -> T:
     Raises:
         ApiError: the last one.
     """
+    try:
+        return call()  # nearly always all: what follows costs more than the rest of it
+    except ApiError as error:
+        first = [error]
+
+    def again() -> T:
+        if first:
+            raise first.pop()
+        return call()
 
     def worth_it(error: BaseException) -> bool:
         if isinstance(error, Unsent | TooManyRequests):
@@ -57,4 +66,4 @@ def retried(call: Callable[[], T], clock: Clock, *, idempotent: bool) -> T:
         wait=wait,
         retry=retry_if_exception(worth_it),
         reraise=True,
-    )(call)
+    )(again)

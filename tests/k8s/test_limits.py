@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mpiop.k8s.errors import Fenced
 from mpiop.k8s.fence import Fence
 from mpiop.k8s.limits import Paced, TokenBucket
-from mpiop.k8s.pool import Pool
+from mpiop.k8s.pool import Pool, SlowStart, Task
 from mpiop.k8s.transport import Call, Reply
 from tests.support.scripted import Scripted, ScriptedStream
 from tests.support.timing import FakeTime
@@ -95,8 +95,8 @@ def test_a_fence_that_is_shut_waits_for_what_is_on_its_way() -> None:
     slow = Slow()
     fence = Fence(slow, lambda: True)
     with Pool[Reply](1, "writer") as pool:
-        results = iter(pool.run([lambda: fence.request(WRITE)]))
-        thread = threading.Thread(target=lambda: next(results))
+        calls = [lambda: fence.request(WRITE)]
+        thread = threading.Thread(target=lambda: pool.run(calls))
         thread.start()
         assert slow.arrived.wait(PATIENCE)
         assert not fence.shut(0.01)
@@ -123,7 +123,7 @@ def test_a_pool_gives_results_in_order_and_raises_what_was_raised() -> None:
         raise LookupError
 
     with Pool[int](2, "writer") as pool:
-        assert list(pool.run([first, second])) == [1, 2]
+        assert list(pool.run([int, first, second])) == [0, 1, 2]
         with pytest.raises(LookupError):
             list(pool.run([broken]))
         assert list(pool.run([])) == []
@@ -132,3 +132,28 @@ def test_a_pool_gives_results_in_order_and_raises_what_was_raised() -> None:
     for thread in names:
         thread.join(PATIENCE)
         assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("most", "bad", "rounds"),
+    [
+        (16, None, [1, 2, 4, 8, 5]),
+        (4, None, [1, 2, 4, 4, 4, 4, 1]),
+        (16, 2, [1, 2, 2]),
+        (16, 0, [1]),
+    ],
+)
+@pytest.mark.defect("D12")
+def test_creates_start_slowly(most: int, bad: int | None, rounds: list[int]) -> None:
+    """Side by side go 1, 2, 4, ...; once one has failed no other begins."""
+    tasks: list[Task] = []
+    calls = [lambda index=index: index for index in range(20)]
+    group = SlowStart[int](calls, lambda index: index != bad, most, tasks.append)
+    found = []
+    while tasks:
+        found.append(len(tasks))
+        taken, tasks[:] = tasks[:], []
+        for task in taken:
+            task()
+    assert found == rounds
+    assert group.results() == list(range(sum(rounds)))

@@ -194,10 +194,10 @@ MUTANTS: Final = (
     ),
     Mutant(
         "creates start slowly",
-        "k8s/executor.py",
-        "            size *= 2\n",
-        "            size = len(group)\n",
-        (EXECUTOR, "test_creates_start_slowly"),
+        "k8s/pool.py",
+        "            self._begin(1)\n",
+        "            self._begin(self._most)\n",
+        ("tests/k8s/test_limits.py", "test_creates_start_slowly"),
     ),
     Mutant(
         "nothing is told without the status",

@@ -1,6 +1,6 @@
 """A worker Pod: the user's template, made reachable for the launcher."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from mpiop.reconcile import names
@@ -20,19 +20,45 @@ def worker(job: MPIJob, install: Install, index: int) -> Json:
     Raises:
         ValueError: the job has no Worker section (a bug of the caller).
     """
-    if job.worker is None:
-        raise ValueError("a job without a Worker section has no workers")
-    name = names.worker(job.name, index)
-    shifted = index + int(job.run_launcher_as_worker)
-    labels = {
-        **pod_labels(job, names.WORKER),
-        names.REPLICA_INDEX: str(shifted),
-        names.V1_REPLICA_INDEX: str(shifted),
+    return next(workers(job, install, (index,)))
+
+
+def workers(job: MPIJob, install: Install, indices: Iterable[int]) -> Iterator[Json]:
+    """Give worker Pods; they differ by their names alone, all else is made once.
+
+    Raises:
+        ValueError: the job has no Worker section (a bug of the caller).
+    """
+    common = _common(job, install)
+    meta, spec = common["metadata"], common["spec"]
+    for index in indices:
+        name = names.worker(job.name, index)
+        labels = {**meta["labels"], **_numbers(job, index)}
+        yield {
+            **common,
+            "metadata": {**meta, "name": name, "labels": labels},
+            "spec": {**spec, "hostname": name},
+        }
+
+
+def _numbers(job: MPIJob, index: int) -> Mapping[str, str]:
+    """Label a worker by its index, as both upstream generations do."""
+    shifted = str(index + int(job.run_launcher_as_worker))
+    return {
+        names.REPLICA_INDEX: shifted,
+        names.V1_REPLICA_INDEX: shifted,
         names.INDEX: str(index),
     }
+
+
+def _common(job: MPIJob, install: Install) -> pod.Built:
+    """Give the first worker Pod, which the others are like."""
+    if job.worker is None:
+        raise ValueError("a job without a Worker section has no workers")
+    name = names.worker(job.name, 0)
     built = pod.build(
         job.worker.template,
-        labels,
+        {**pod_labels(job, names.WORKER), **_numbers(job, 0)},
         {
             "restartPolicy": _restart_policy(job.worker),
             **pod.network(job, install, job.worker.template, name),

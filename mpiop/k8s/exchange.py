@@ -1,0 +1,133 @@
+"""One call over a kept connection: written in one piece, read by a parser in C.
+
+urllib3 opens the connections: TLS, whom to trust, what is kept and what has dropped.
+Sending by it costs several times what is computed for a worker otherwise, so its pools
+learn a leaner way here.
+"""
+
+from typing import Final, cast
+
+from httptools import HttpParserError, HttpResponseParser
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from mpiop.k8s.errors import Unreachable, Unsent
+
+CONNECT_SECONDS: Final = 5.0
+CHUNK_BYTES: Final = 1 << 16
+FINAL: Final = 200  # below it an answer is an interim one
+
+
+class Answer:
+    """One answer, as the parser tells it by and by.
+
+    Attributes:
+        headers: names in lower case, and values.
+        complete: whether nothing of it is missing.
+        may_go_on: whether its connection is good for another call.
+    """
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete = False
+        self.may_go_on = False
+        self._parts: list[bytes] = []
+        self._parser = HttpResponseParser(self)
+
+    @property
+    def status(self) -> int:
+        """The code of the status line."""
+        return self._parser.get_status_code()
+
+    @property
+    def body(self) -> bytes:
+        """What came after the headers."""
+        return b"".join(self._parts)
+
+    def feed(self, data: bytes) -> None:
+        """Take in what has arrived; nothing means that the server has hung up.
+
+        Raises:
+            HttpParserError: it is no HTTP.
+            EOFError: the server hung up before the end.
+        """
+        if data:
+            self._parser.feed_data(data)
+        elif self.headers and not self._measured():
+            self.complete = True
+        else:
+            raise EOFError("the connection was closed before the answer's end")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self.headers.append((name.lower(), value))
+
+    def on_body(self, part: bytes) -> None:
+        """Keep a part of the body."""
+        self._parts.append(part)
+
+    def on_message_complete(self) -> None:
+        """Note the end; what an interim answer said is of no interest."""
+        self.complete = self.status >= FINAL
+        # Only now does the parser know what the headers said of the connection.
+        self.may_go_on = self.complete and self._parser.should_keep_alive()
+        if not self.complete:
+            self.headers.clear()
+
+    def _measured(self) -> bool:
+        """Whether the answer tells its own end, and not by hanging up."""
+        told = {name for name, _ in self.headers}
+        return bool(told & {b"content-length", b"transfer-encoding"})
+
+
+class Lean(HTTPConnectionPool):
+    """A pool of connections to one server that can exchange a call for an answer."""
+
+    def exchange(self, call: bytes, silence: float) -> Answer:
+        """Send a whole call and wait for the whole answer.
+
+        Args:
+            call: the request line, headers and body.
+            silence: seconds without a byte after which the answer counts as lost.
+
+        Raises:
+            Unreachable: no answer came; `Unsent` where no connection did.
+        """
+        connection = self._connected(min(CONNECT_SECONDS, silence))
+        answer = Answer()
+        try:
+            wire = connection.sock
+            wire.settimeout(silence)
+            wire.sendall(call)
+            while not answer.complete:
+                answer.feed(wire.recv(CHUNK_BYTES))
+        except (OSError, EOFError, HttpParserError) as error:
+            raise Unreachable(0, "Unreachable", str(error)) from error
+        finally:
+            if not answer.may_go_on:
+                connection.close()
+            self._put_conn(connection)
+        return answer
+
+    def _connected(self, patience: float) -> HTTPConnection:
+        """Take a connection that is kept, or open one."""
+        connection: HTTPConnection | None = None
+        try:
+            connection = cast("HTTPConnection", self._get_conn())
+            if connection.sock is None:
+                connection.timeout = patience
+                connection.connect()
+        except (HTTPError, OSError) as error:  # OSError: from within TLS
+            if connection is not None:
+                connection.close()
+                self._put_conn(connection)
+            raise Unsent(0, "Unreachable", str(error)) from error
+        return connection
+
+
+class LeanTLS(Lean, HTTPSConnectionPool):
+    """The same over TLS."""
+
+
+POOLS: Final = {"http": Lean, "https": LeanTLS}
