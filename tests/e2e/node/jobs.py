@@ -36,8 +36,7 @@ class Cell:
         restricted: whether its namespace enforces restricted Pods; their root file
             systems are read-only then.
         ranks: asked for by -np; 0 for one a slot.
-        launcher: what the launcher runs instead of mpirun and `command`.
-        container: more of both containers; `worker` of the workers' alone.
+        container: more of both containers; `workers_container` of the workers' alone.
     """
 
     mpi: str = "openmpi5"
@@ -52,7 +51,7 @@ class Cell:
     spec: Mapping[str, Any] = attrs.field(factory=dict)
     pod: Mapping[str, Any] = attrs.field(factory=dict)
     container: Mapping[str, Any] = attrs.field(factory=dict)
-    worker: Mapping[str, Any] = attrs.field(factory=dict)
+    workers_container: Mapping[str, Any] = attrs.field(factory=dict)
     restricted: bool = False
     run_policy: Mapping[str, Any] = attrs.field(factory=dict)
 
@@ -104,7 +103,7 @@ class Cell:
             "securityContext": security,
             **({"command": list(command)} if command else {}),
             **self.container,
-            **(self.worker if name == "worker" else {}),
+            **(self.workers_container if name == "worker" else {}),
         }
         return {"template": {"spec": {"containers": [container], **self.pod}}}
 

@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 from tests.e2e.node import configs, images, jobs
-from tests.e2e.node.conftest import INSTALL, kubectl
+from tests.e2e.node.install import MANIFEST, kubectl
 from tests.e2e.node.jobs import Cell
 from tests.e2e.node.node import Node
 from tests.e2e.node.running import Ended, run_all
@@ -51,7 +51,7 @@ def cells() -> Iterator[tuple[str, Cell]]:
     for mpi in images.MPIS:
         for shell in SHELLS:
             command = ("mpi-test", "env", "SOLVER")
-            env = Cell(mpi, shell, command=command, worker=ENVIRONMENT)
+            env = Cell(mpi, shell, command=command, workers_container=ENVIRONMENT)
             yield f"env-{mpi}-{shell.lower()}", env
         yield f"cores-{mpi}", Cell(mpi, slots=2, command=("mpi-test", "cores"))
     for mpi in ("openmpi4", "openmpi5"):
@@ -119,7 +119,7 @@ def told(node: Node, flag: str) -> Iterator[None]:
         kubectl(node, "rollout", "status", *where, "--timeout=120s")
         yield
     finally:
-        kubectl(node, "apply", "-f", str(INSTALL))
+        kubectl(node, "apply", "-f", str(MANIFEST))
         kubectl(node, "rollout", "status", *where, "--timeout=120s")
 
 
