@@ -24,7 +24,6 @@ from mpiop.k8s.kinds import RESOURCES
 from mpiop.k8s.store import BLIND, Entry, Key, Store, entry, version
 from mpiop.k8s.transport import Stream
 from mpiop.reconcile.actions import KindName
-from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.reading import text
 
 PAGE: Final = 500
@@ -51,9 +50,11 @@ class Listed:
     resource_version: str
 
 
-@attrs.frozen
+@attrs.define
 class Watching:
     """A watch is open since `opened`, last heard of at `heard`.
+
+    How far it has come is written into it: an event costs no copy.
 
     Attributes:
         silence: seconds without an event after which it counts as dead.
@@ -185,9 +186,9 @@ class Reflector:
         now = self.clock.monotonic()
         if lines:
             for line in lines:
-                self._event(orjson.loads(line))
+                self._event(state, orjson.loads(line))
             self.failures = 0
-            self.state = attrs.evolve(cast("Watching", self.state), heard=now)
+            state.heard = now
             return 0.0
         left = state.silence - (now - state.heard)
         if lines is not None and left > 0 and not self._stale:
@@ -206,7 +207,7 @@ class Reflector:
         self.failures = 0
         return 0.0
 
-    def _event(self, event: Mapping[str, object]) -> None:
+    def _event(self, state: Watching, event: Mapping[str, object]) -> None:
         manifest = cast("dict[str, object]", event["object"])
         match event["type"]:
             case "ERROR":
@@ -217,15 +218,11 @@ class Reflector:
                 key = self.store.remove(self.kind, entry(self.kind, manifest))
             case _:
                 key = self.store.put(self.kind, entry(self.kind, manifest))
-        self._advance(manifest)
+        found = text(manifest, "metadata", "resourceVersion")
+        if version(found) > version(state.resource_version):
+            state.resource_version = found
         if key is not None:
             self.changed(key)
-
-    def _advance(self, manifest: Json) -> None:
-        found = text(manifest, "metadata", "resourceVersion")
-        state = cast("Watching", self.state)
-        if version(found) > version(state.resource_version):
-            self.state = attrs.evolve(state, resource_version=found)
 
     def _selector(self) -> Query:
         selector = RESOURCES[self.kind].selector
