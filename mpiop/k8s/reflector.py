@@ -19,7 +19,14 @@ import orjson
 
 from mpiop.k8s.api import Api, Query
 from mpiop.k8s.clock import Clock
-from mpiop.k8s.errors import ApiError, Forbidden, Gone, Unauthorized, from_status
+from mpiop.k8s.errors import (
+    ApiError,
+    Forbidden,
+    Gone,
+    NotFound,
+    Unauthorized,
+    from_status,
+)
 from mpiop.k8s.kinds import RESOURCES
 from mpiop.k8s.store import BLIND, Entry, Key, Store, entry, version
 from mpiop.k8s.transport import Stream
@@ -134,7 +141,10 @@ class Reflector:
             return self._back_off()
         except ApiError as error:
             self._leave()
-            self._report(error)
+            if isinstance(error, NotFound) and RESOURCES[self.kind].addon:
+                self._withdraw()
+            else:
+                self._report(error)
             return self._back_off(error.retry_after)
         return 0.0
 
@@ -247,6 +257,16 @@ class Reflector:
         pause = max(self.clock.jitter(pause, 1.0), told or 0.0)
         self._due = self.clock.monotonic() + pause
         return pause
+
+    def _withdraw(self) -> None:
+        """Go on without a kind that nobody has defined (yet); say so once."""
+        self.state = Empty()
+        if self.kind in self.store.unserved(self.namespace):
+            return
+        context = {"kind": self.kind, "namespace": self.namespace}
+        log.warning("the API server does not know the kind", extra=context)
+        for key in self.store.withdraw(self.kind, self.namespace):
+            self.changed(key)
 
     def _report(self, error: ApiError) -> None:
         """Log a refusal once; go on without an optional kind that is refused."""
