@@ -120,8 +120,9 @@ class Api:
     ) -> Written:
         """Merge-patch an object at exactly this resourceVersion."""
         meta = cast("Json", patch.get("metadata") or {})
-        meta = {**meta, "resourceVersion": resource_version}
-        body = orjson.dumps({**patch, "metadata": meta})
+        if resource_version:
+            meta = {**meta, "resourceVersion": resource_version}
+        body = orjson.dumps({**patch, "metadata": meta} if meta else patch)
         return self._patch(ref, MERGE, body, subresource)
 
     def patch_json(self, ref: Ref, operations: Sequence[Json]) -> Written:

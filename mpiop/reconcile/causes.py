@@ -107,10 +107,16 @@ def trouble(pod: PodView) -> str:
     if pod.deleted is not None:
         return f"{whereabouts(pod)} is being deleted"
     if pod.terminal or (pod.ended is not None and not pod.ready):
-        how = describe(pod.ended) if pod.ended else pod.reason or pod.phase
-        return f"{whereabouts(pod)} has ended ({how})"
+        return f"{whereabouts(pod)} has ended ({_how(pod)})"
     if pod.waiting:
         return f"{whereabouts(pod)}: {pod.waiting}"
     if pod.unschedulable and not pod.node:
         return f"{pod.name} is not scheduled ({pod.unschedulable})"
     return ""
+
+
+def _how(pod: PodView) -> str:
+    """Say how a Pod ended, in words of its kubelet where there are some."""
+    whole = f"{pod.reason}: {pod.message}".rstrip(": ") if pod.reason else ""
+    parts = (describe(pod.ended) if pod.ended else "", whole)
+    return "; ".join(filter(None, parts)) or pod.phase

