@@ -120,9 +120,8 @@ class Api:
     ) -> Written:
         """Merge-patch an object at exactly this resourceVersion."""
         meta = cast("Json", patch.get("metadata") or {})
-        if resource_version:
-            meta = {**meta, "resourceVersion": resource_version}
-        body = orjson.dumps({**patch, "metadata": meta} if meta else patch)
+        meta = {**meta, "resourceVersion": resource_version}
+        body = orjson.dumps({**patch, "metadata": meta})
         return self._patch(ref, MERGE, body, subresource)
 
     def patch_json(self, ref: Ref, operations: Sequence[Json]) -> Written:

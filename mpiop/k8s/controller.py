@@ -112,6 +112,7 @@ class Controller:
             jobs=tuple(one for one in children if isinstance(one, JobView)),
             others=tuple(one for one in children if isinstance(one, ChildView)),
             findings=self.lessons.findings(job.uid, job.generation),
+            unserved=self.store.unserved(job.namespace),
         )
         plan = self.plan(snapshot, self.clock.now())
         if plan.looks:

@@ -165,7 +165,8 @@ class Drive:
                 self.pulse.beat(reflector.name, reflector.patience + SLACK_SECONDS)
                 wait = reflector.step()
                 self.pulse.beat(reflector.name, wait + SLACK_SECONDS)
-                self._stop.wait(wait)
+                if wait > 0:
+                    self._stop.wait(wait)
 
         try:
             self._guarded(reflector.name, loop)

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, cast
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -142,9 +143,9 @@ class HttpTransport:
     def _written(self, call: Call) -> bytes:
         """Write a call as HTTP/1.1."""
         server = urlsplit(self._configuration.host)
-        query = f"?{urlencode(call.query)}" if call.query else ""
+        target = f"{server.path}{_target(call.path, call.query)}"
         lines = [
-            f"{call.method} {server.path}{quote(call.path)}{query} HTTP/1.1",
+            f"{call.method} {target} HTTP/1.1",
             f"Host: {server.netloc}",
             *(f"{name}: {value}" for name, value in self._headers(call).items()),
         ]
@@ -153,8 +154,7 @@ class HttpTransport:
         return "\r\n".join((*lines, "", "")).encode("latin-1") + call.body
 
     def _send(self, call: Call, silence: float) -> urllib3.BaseHTTPResponse:
-        query = urlencode(call.query)
-        url = f"{self._configuration.host}{call.path}{'?' if query else ''}{query}"
+        url = f"{self._configuration.host}{_target(call.path, call.query)}"
         try:
             return self._rest.pool_manager.request(
                 call.method,
@@ -217,6 +217,12 @@ class HttpStream:
             self._response.shutdown()
         except (ValueError, RuntimeError, OSError):
             return  # it has ended by itself meanwhile
+
+
+@lru_cache(maxsize=64)
+def _target(path: str, query: tuple[tuple[str, str], ...]) -> str:
+    """Quote a path and what is asked of it; creates repeat theirs a thousand times."""
+    return f"{quote(path)}{'?' if query else ''}{urlencode(query)}"
 
 
 def _whole(response: urllib3.BaseHTTPResponse) -> Reply:

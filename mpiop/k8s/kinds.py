@@ -18,12 +18,14 @@ class Resource:
     Attributes:
         selector: what restricts a list of children to mpiop's own, "" for MPIJobs.
         optional: comes with a component of the install; without it lists are refused.
+        addon: other people define it, and may not have done so (yet).
     """
 
     group_version: str
     plural: str
     selector: str = names.JOB_UID
     optional: bool = False
+    addon: bool = False
 
     def path(self, namespace: str = "", name: str = "") -> str:
         """Give the path of the collection, or of one object."""
@@ -46,7 +48,10 @@ RESOURCES: Final[Mapping[KindName, Resource]] = {
     "ServiceAccount": Resource("v1", "serviceaccounts", optional=True),
     "Role": Resource(RBAC, "roles", optional=True),
     "RoleBinding": Resource(RBAC, "rolebindings", optional=True),
-    **{kind: Resource(version, "podgroups") for kind, version in API_VERSIONS.items()},
+    **{
+        kind: Resource(version, "podgroups", addon=True)
+        for kind, version in API_VERSIONS.items()
+    },
 }
 # Secrets are only ever created (design 5.8): nothing lists or reads them.
 CACHED: Final[tuple[KindName, ...]] = tuple(k for k in RESOURCES if k != "Secret")

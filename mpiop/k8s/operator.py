@@ -68,7 +68,9 @@ class Operator:
         self.queue: WorkQueue[Key] = WorkQueue(clock, _retries(settings, clock))
         self.elector = self._elector(transport, identity) if identity else None
         self.rights = Rights(transport, clock, settings, self.metrics.request)
-        self.probes = Probes(self.pulse, self.rights, self.elector, self.unlisted)
+        self.probes = Probes(
+            self.pulse, self.rights, self.elector, self.unlisted, self.unserved
+        )
         self.metrics.watch(
             self.store,
             lambda: len(self.queue),
@@ -127,6 +129,11 @@ class Operator:
         for place, reflector in self.reflectors.items():
             if not self.store.has_listed(*place):
                 yield reflector.name
+
+    def unserved(self) -> Iterator[str]:
+        """Name the kinds that the API server does not know."""
+        found = map(self.store.unserved, self._settings.namespaces)
+        yield from frozenset[str]().union(*found)
 
     def may_write(self) -> bool:
         """Whether this replica is the one that writes, now."""

@@ -6,7 +6,7 @@ import attrs
 
 from mpiop.k8s.leader import Elector
 from mpiop.k8s.pulse import Pulse
-from mpiop.k8s.rights import WITHOUT, Right, Rights
+from mpiop.k8s.rights import GANG, WITHOUT, Right, Rights
 
 
 @attrs.frozen
@@ -23,12 +23,14 @@ class Probes:
 
     Attributes:
         unlisted: names what has not been listed yet.
+        unserved: names the kinds that the API server does not know.
     """
 
     pulse: Pulse
     rights: Rights
     elector: Elector | None
     unlisted: Callable[[], Iterable[str]]
+    unserved: Callable[[], Iterable[str]]
 
     def health(self) -> Answer:
         """Whether every loop moves; a restart is what helps where one does not."""
@@ -44,6 +46,10 @@ class Probes:
         lines += [
             f"degraded: {component}: missing {_listed(rights)}: {WITHOUT[component]}"
             for component, rights in self.rights.degraded.items()
+        ]
+        lines += [
+            f"degraded: {GANG}: the API server does not know {kind}: {WITHOUT[GANG]}"
+            for kind in sorted(self.unserved())
         ]
         return Answer(not wrong, "\n".join(lines) + "\n")
 

@@ -19,12 +19,18 @@ import orjson
 
 from mpiop.k8s.api import Api, Query
 from mpiop.k8s.clock import Clock
-from mpiop.k8s.errors import ApiError, Forbidden, Gone, Unauthorized, from_status
+from mpiop.k8s.errors import (
+    ApiError,
+    Forbidden,
+    Gone,
+    NotFound,
+    Unauthorized,
+    from_status,
+)
 from mpiop.k8s.kinds import RESOURCES
 from mpiop.k8s.store import BLIND, Entry, Key, Store, entry, version
 from mpiop.k8s.transport import Stream
 from mpiop.reconcile.actions import KindName
-from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.reading import text
 
 PAGE: Final = 500
@@ -51,9 +57,11 @@ class Listed:
     resource_version: str
 
 
-@attrs.frozen
+@attrs.define
 class Watching:
     """A watch is open since `opened`, last heard of at `heard`.
+
+    How far it has come is written into it: an event costs no copy.
 
     Attributes:
         silence: seconds without an event after which it counts as dead.
@@ -133,7 +141,10 @@ class Reflector:
             return self._back_off()
         except ApiError as error:
             self._leave()
-            self._report(error)
+            if isinstance(error, NotFound) and RESOURCES[self.kind].addon:
+                self._withdraw()
+            else:
+                self._report(error)
             return self._back_off(error.retry_after)
         return 0.0
 
@@ -185,9 +196,9 @@ class Reflector:
         now = self.clock.monotonic()
         if lines:
             for line in lines:
-                self._event(orjson.loads(line))
+                self._event(state, orjson.loads(line))
             self.failures = 0
-            self.state = attrs.evolve(cast("Watching", self.state), heard=now)
+            state.heard = now
             return 0.0
         left = state.silence - (now - state.heard)
         if lines is not None and left > 0 and not self._stale:
@@ -206,7 +217,7 @@ class Reflector:
         self.failures = 0
         return 0.0
 
-    def _event(self, event: Mapping[str, object]) -> None:
+    def _event(self, state: Watching, event: Mapping[str, object]) -> None:
         manifest = cast("dict[str, object]", event["object"])
         match event["type"]:
             case "ERROR":
@@ -217,15 +228,11 @@ class Reflector:
                 key = self.store.remove(self.kind, entry(self.kind, manifest))
             case _:
                 key = self.store.put(self.kind, entry(self.kind, manifest))
-        self._advance(manifest)
+        found = text(manifest, "metadata", "resourceVersion")
+        if version(found) > version(state.resource_version):
+            state.resource_version = found
         if key is not None:
             self.changed(key)
-
-    def _advance(self, manifest: Json) -> None:
-        found = text(manifest, "metadata", "resourceVersion")
-        state = cast("Watching", self.state)
-        if version(found) > version(state.resource_version):
-            self.state = attrs.evolve(state, resource_version=found)
 
     def _selector(self) -> Query:
         selector = RESOURCES[self.kind].selector
@@ -250,6 +257,16 @@ class Reflector:
         pause = max(self.clock.jitter(pause, 1.0), told or 0.0)
         self._due = self.clock.monotonic() + pause
         return pause
+
+    def _withdraw(self) -> None:
+        """Go on without a kind that nobody has defined (yet); say so once."""
+        self.state = Empty()
+        if self.kind in self.store.unserved(self.namespace):
+            return
+        context = {"kind": self.kind, "namespace": self.namespace}
+        log.warning("the API server does not know the kind", extra=context)
+        for key in self.store.withdraw(self.kind, self.namespace):
+            self.changed(key)
 
     def _report(self, error: ApiError) -> None:
         """Log a refusal once; go on without an optional kind that is refused."""

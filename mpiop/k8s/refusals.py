@@ -1,10 +1,10 @@
 """Turns what an API server refuses about a child into a finding for the next plan."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from mpiop.k8s.errors import Forbidden, Invalid, NotFound, ServerError
+from mpiop.k8s.errors import ApiError, Forbidden, Invalid, NotFound
 from mpiop.k8s.ownership import Owner, explain
 from mpiop.k8s.subject import Subject
 from mpiop.reconcile.actions import Ref
@@ -12,7 +12,7 @@ from mpiop.reconcile.reading import text
 from mpiop.reconcile.snapshot import Finding, FindingKind
 
 # A webhook denies with whatever code it likes (400 where it names none), an admission
-# policy with 422, and one that cannot be reached is a 500: only the words are the same.
+# policy with 422, and a webhook that cannot be reached is a 500: only the words tell.
 # What admission says may change without the spec, so it is tried again.
 _ADMISSION: Final = re.compile(
     r"admission webhook .* denied the request"
@@ -27,24 +27,28 @@ def judged(
     """Turn a refusal of a child into a finding; a namespace that goes is no failure."""
     try:
         return call()
-    except (Invalid, ServerError) as error:
-        if ref.kind == "MPIJob":
-            raise
-        if _ADMISSION.search(error.message):
+    except ApiError as error:
+        if ref.kind != "MPIJob" and _ADMISSION.search(error.message):
             return finding(job, FindingKind.DENIED, ref, error.message)
-        if isinstance(error, ServerError):
-            raise
-        return finding(job, FindingKind.REJECTED, ref, error.message)
-    except Forbidden as error:
-        if error.namespace_terminating:
+        if _namespace_goes(error):
             return None
-        if ref.kind == "MPIJob":
+        kind = _KINDS.get(type(error))
+        if kind is None or ref.kind == "MPIJob":
             raise
-        return finding(job, FindingKind.DENIED, ref, error.message)
-    except NotFound as error:
-        if text(error.details, "kind") == "namespaces":
-            return None
-        raise
+        return finding(job, kind, ref, error.message)
+
+
+_KINDS: Final[Mapping[type[ApiError], FindingKind]] = {
+    Invalid: FindingKind.REJECTED,
+    Forbidden: FindingKind.DENIED,
+}
+
+
+def _namespace_goes(error: ApiError) -> bool:
+    if isinstance(error, Forbidden):
+        return error.namespace_terminating
+    gone = isinstance(error, NotFound)
+    return gone and text(error.details, "kind") == "namespaces"
 
 
 def in_the_way(job: Subject, ref: Ref, owner: Owner) -> Finding:

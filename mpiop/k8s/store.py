@@ -67,12 +67,14 @@ class _Shelf:
         gone: versions of the newest deletions.
         listed: version of the last list, -1 before the first.
         lists: how often it was listed.
+        served: whether the API server knows the kind.
     """
 
     entries: dict[Key, Entry] = attrs.field(factory=dict)
     gone: dict[Key, int] = attrs.field(factory=dict)
     listed: int = -1
     lists: int = 0
+    served: bool = True
 
 
 def version(text_: str) -> int:
@@ -144,11 +146,15 @@ class Store:
     def keys(self) -> tuple[Key, ...]:
         """List the jobs."""
         with self._lock:
-            return tuple(
-                key
-                for (kind, _), shelf in self._shelves.items()
-                if kind == "MPIJob"
-                for key in shelf.entries
+            return tuple(self._keys.values())
+
+    def unserved(self, namespace: str) -> frozenset[KindName]:
+        """Name the kinds that the API server does not know there."""
+        with self._lock:
+            return frozenset(
+                kind
+                for (kind, where), shelf in self._shelves.items()
+                if not shelf.served and where in {"", namespace}
             )
 
     def job(self, key: Key) -> Json | None:
@@ -224,7 +230,17 @@ class Store:
             shelf.gone.clear()
             shelf.listed = listed
             shelf.lists += 1
+            if not shelf.served:
+                shelf.served = True
+                touched |= {*self._keys.values()}
             return {key for key in touched if key is not None}
+
+    def withdraw(self, kind: KindName, namespace: str = "") -> set[Key]:
+        """Note that the API server knows no such kind; give the jobs to look at."""
+        touched = self.replace(kind, (), BLIND, namespace)
+        with self._lock:
+            self._shelf(kind, namespace).served = False
+            return touched | {*self._keys.values()}
 
     def _shelf(self, kind: KindName, namespace: str) -> _Shelf:
         return self._shelves.get((kind, "")) or self._shelves[kind, namespace]

@@ -55,7 +55,7 @@ def running(facts: Facts) -> tuple[Action, ...]:
     """
     if blocked(facts):
         return tuple(_end_attempt(facts))
-    if gang.held(facts):
+    if gang.held(facts) or gang.lacking(facts):
         return (*_base(facts), *_surplus(facts))
     return (
         *_base(facts),

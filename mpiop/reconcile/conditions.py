@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mpiop.reconcile.facts import Facts
-from mpiop.reconcile.policies import retry, startup, suspension
+from mpiop.reconcile.policies import gang, retry, startup, suspension
 from mpiop.reconcile.recorded import Condition, Recorded, Ruling, Truth
 from mpiop.reconcile.snapshot import FindingKind
 from mpiop.states import VERDICTS, Phase
@@ -23,6 +23,9 @@ WORKERS_READY: Final = startup.WORKERS_READY
 VALID: Final = "Valid"
 BLOCKED: Final = "Blocked"
 VERIFIED: Final = "Verified"
+NAME_TAKEN: Final = "ErrResourceExists"
+DENIED: Final = "Denied"
+NO_GANGS: Final = "GangSchedulerMissing"
 
 Wish = tuple[str, Truth, str, str]
 
@@ -104,17 +107,43 @@ def _refusals(facts: Facts, before: Recorded) -> Iterator[Wish]:
         yield VALID, "False", "ValidationError", facts.recorded.refused_message
     elif before.condition(VALID) is not None:
         yield VALID, "True", "Accepted", "the spec can be carried out"
-    foreign = facts.found(FindingKind.FOREIGN)
-    if foreign:
-        yield BLOCKED, "True", "ErrResourceExists", foreign[0].message
-    elif before.since(BLOCKED) is not None and not _still_missing(facts, before):
-        yield BLOCKED, "False", "NameFree", "no foreign object is in the way"
+    old = before.condition(BLOCKED)
+    if foreign := facts.found(FindingKind.FOREIGN):
+        yield BLOCKED, "True", NAME_TAKEN, foreign[0].message
+    elif denied := _denied(facts):
+        yield BLOCKED, "True", DENIED, denied
+    elif lacking := gang.lacking(facts):
+        yield BLOCKED, "True", NO_GANGS, lacking
+    elif old is None or old.status != "True":
+        return
+    elif old.reason == NAME_TAKEN:
+        if not _still_missing(facts, old.message):
+            yield BLOCKED, "False", "NameFree", "no foreign object is in the way"
+    elif not _workers_missing(facts):
+        yield BLOCKED, "False", "Unblocked", "nothing is in the way"
 
 
-def _still_missing(facts: Facts, before: Recorded) -> bool:
+def _denied(facts: Facts) -> str:
+    """Say which child may not be made; one that may not be changed blocks nothing."""
+    ours = {(view.kind, view.name) for view in facts.snapshot.others}
+    ours |= {("Job", view.name) for view in facts.snapshot.jobs}
+    ours |= {("Pod", pod.name) for pod in facts.snapshot.pods}
+    found = facts.found(FindingKind.DENIED)
+    missing = (one for one in found if (one.ref.kind, one.ref.name) not in ours)
+    return next((one.message for one in missing), "")
+
+
+def _workers_missing(facts: Facts) -> bool:
+    """Whether what was denied may still be: said once, however often it is tried.
+
+    Jobs that share a quota get its room by turns, a Pod now and then.
+    """
+    there = len(facts.workers) + len(facts.leaving)
+    return there < facts.job.worker_replicas and not facts.job.run_policy.suspend
+
+
+def _still_missing(facts: Facts, said: str) -> bool:
     """Whether the object that was in the way has no counterpart of ours yet."""
-    blocked = before.condition(BLOCKED)
-    said = blocked.message if blocked else ""
     ours = {child.name for child in facts.snapshot.others}
     ours |= {view.name for view in facts.snapshot.jobs}
     ours |= {pod.name for pod in facts.snapshot.pods}

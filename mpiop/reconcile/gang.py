@@ -61,6 +61,12 @@ API_VERSIONS: Final[Mapping[KindName, str]] = {
     "PodGroup.scheduling.x-k8s.io": "scheduling.x-k8s.io/v1alpha1",
     "PodGroup.scheduling.k8s.io": "scheduling.k8s.io/v1beta1",
 }
+REMEDIES: Final[Mapping[GangKind, str]] = {
+    GangKind.VOLCANO: "install Volcano",
+    GangKind.COSCHEDULING: "install scheduler-plugins with its PodGroup definition",
+    GangKind.KUBERNETES: "it needs Kubernetes 1.37 with feature gate GenericWorkload"
+    " and --runtime-config=scheduling.k8s.io/v1beta1=true",
+}
 # The chart of scheduler-plugins calls its scheduler so; upstream took the flag's word
 # for the scheduler's name, and Pods then waited for a scheduler that nobody runs.
 _COSCHEDULER: Final = "scheduler-plugins-scheduler"

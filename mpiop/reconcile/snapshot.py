@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import attrs
 
-from mpiop.reconcile.actions import Look, Ref
+from mpiop.reconcile.actions import KindName, Look, Ref
 from mpiop.reconcile.mpijob import Install, Json
 from mpiop.reconcile.views import ChildView, JobView, PodView
 
@@ -45,6 +45,7 @@ class Snapshot:
         manifest: the MPIJob as the API server has it.
         pods: workers and launchers; `launcher Pods` are owned by a launcher Job.
         findings: oldest first.
+        unserved: kinds that the API server does not know, though they are wanted.
         answers: per look, what the live read gave; None where the right is missing.
     """
 
@@ -54,4 +55,5 @@ class Snapshot:
     jobs: tuple[JobView, ...] = ()
     others: tuple[ChildView, ...] = ()
     findings: tuple[Finding, ...] = ()
+    unserved: frozenset[KindName] = frozenset()
     answers: Mapping[Look, str | None] = attrs.field(factory=dict)

@@ -108,6 +108,9 @@ def reason_and_message(facts: Facts, phase: Phase, events: str) -> tuple[str, st
         found = facts.found(kind)
         if found:
             return _FOUND[kind], found[0].message
+    blocked = recorded.condition("Blocked")
+    if blocked and blocked.status == "True" and blocked.reason in _LASTING:
+        return blocked.reason, blocked.message
     lost = startup.lost_node(facts)
     if lost:
         return "WaitingForLostNode", lost
@@ -125,6 +128,9 @@ _FOUND: Final = {
     FindingKind.DENIED: "Denied",
     FindingKind.TAKEN: "NameTaken",
 }
+
+
+_LASTING: Final = {"Denied", "GangSchedulerMissing"}  # until all workers are there
 
 
 def _waiting(facts: Facts, events: str) -> tuple[str, str]:

@@ -100,14 +100,15 @@ def test_at_rest_only_the_lease_is_written(
 def test_an_operator_that_starts_among_running_jobs_writes_nothing(
     control_plane: Cluster, operator_account: Account
 ) -> None:
-    """Fifty of them, as when its version is changed."""
+    """Fifty of them, and it is another version: it would make launchers otherwise."""
     with scene(control_plane) as found:
         with operating(operator_account, found.namespace):
             submit_many(found, RUNNING)
             await_phases(found, "LauncherRunning", RUNNING)
             rest(found, operator_account)
         before = counted(found, operator_account)
-        with operating(operator_account, found.namespace) as operator:
+        newer = {"kubectl_image": "example/kubectl:next"}
+        with operating(operator_account, found.namespace, **newer) as operator:
             settle(found, operator, RUNNING)
         assert counted(found, operator_account) == before
         assert len(found.names(PODS, LAUNCHER)) == RUNNING
@@ -117,7 +118,8 @@ def submit_many(found: Scene, number: int) -> None:
     """Create jobs of one worker, and keep nothing of the finished but a record."""
     for index in range(number):
         policy = {"cleanPodPolicy": "All"}
-        found.submit(f"job-{index}", workers=1, policy=policy)
+        shell = tuple(SHELLS)[index % len(SHELLS)]
+        found.submit(f"job-{index}", workers=1, policy=policy, shell=shell)
 
 
 def await_phases(found: Scene, phase: str, number: int) -> None:

@@ -21,6 +21,7 @@ from mpiop.k8s.subject import Subject
 from mpiop.k8s.transport import Call, Reply
 from mpiop.reconcile.actions import (
     Action,
+    Adopt,
     Count,
     Create,
     CreateLauncher,
@@ -29,6 +30,7 @@ from mpiop.reconcile.actions import (
     EmitEvent,
     KindName,
     LookEvents,
+    LookInherited,
     LookLog,
     Patch,
     PatchStatus,
@@ -513,3 +515,46 @@ def test_what_is_no_creation_is_simply_tried_again(world: World) -> None:
     report = world.run(action)
     assert report.finding is not None
     assert world.executor.probe(JOB, Lesson(report.finding, action, due=0.0))
+
+
+def owned(name: str, uid: str) -> dict[str, Any]:
+    """Write a Pod that a controller has, beside another owner."""
+    owners = [{"uid": "somebody"}, {"uid": uid, "controller": True}]
+    return {"metadata": {"name": name, "uid": name, "ownerReferences": owners}}
+
+
+@pytest.mark.parametrize(("owner", "verbs"), [("uid", 2), ("another", 1)])
+def test_only_what_is_still_the_jobs_is_adopted(
+    world: World, owner: str, verbs: int
+) -> None:
+    """Between the look and the write it may have got another controller."""
+    live = orjson.dumps(owned("pi-launcher", owner))
+    world.server.replies["GET", "pi-launcher"] = Reply(200, live)
+    report = world.run(Adopt(Ref("Pod", "default", "pi-launcher"), "uid", {"a": "b"}))
+    assert report.error is None
+    assert [method for method, _ in world.server.sent()] == ["GET", "PATCH"][:verbs]
+
+
+class Paged(Server):
+    """Has a Pod on each page of a list, and three pages; no launcher Job."""
+
+    def request(self, call: Call) -> Reply:
+        super().request(call)
+        if call.path.endswith("/jobs/pi-launcher"):
+            return status_reply(404, "NotFound")
+        if len(self.calls) > 4:  # the other label's list
+            return Reply(200, b'{"items": []}')
+        number = len(self.calls) - 1
+        more = {"continue": f"page {number + 1}"} if number < 3 else {}
+        items = [owned(f"pod-{number}", "uid")]
+        return Reply(200, orjson.dumps({"metadata": more, "items": items}))
+
+
+def test_all_pages_are_searched_for_what_was_inherited() -> None:
+    """A namespace may have more Pods of a name than fit a page."""
+    server = Paged()
+    look = LookInherited("default", "pi", "uid")
+    found = answers(Api(server, FakeTime().clock), "default", (look,))
+    assert found == {look: "Pod pod-1 uid\nPod pod-2 uid\nPod pod-3 uid"}
+    tokens = [dict(call.query).get("continue") for call in server.calls[1:]]
+    assert tokens == [None, "page 2", "page 3", None]

@@ -235,8 +235,31 @@ def test_a_refused_worker_is_retried_and_shown(
     world.advance(3600)
     assert world.transport.writes - writes <= 3600 / 30
     assert world.phase() == "Created"
+    blocked = condition(world, "Blocked")
+    assert (blocked["status"], blocked["reason"]) == ("True", "Denied")
     world.transport.faults.answer = lambda _call: None
     ends_well(world)
+    assert condition(world, "Blocked")["status"] == "False"
+    assert said(world).count(("Warning", "Denied")) == 1
+
+
+def test_room_that_others_take_is_told_of_once() -> None:
+    """Jobs that share a quota each see room, and lose it: one Event, hardly a write."""
+    world = harness()
+    refused = refusing("create", "pods", forbidden(QUOTA))
+
+    def answer(call: Call) -> Reply | None:
+        tried = ("dryRun", "All") in call.query
+        return None if tried else refused(call)
+
+    world.transport.faults.answer = answer
+    world.create(mpijob())
+    world.advance(15)
+    before = world.transport.counts["PATCH", "mpijobs"]
+    world.advance(3600)
+    assert said(world).count(("Warning", "Denied")) == 1
+    assert world.transport.counts["PATCH", "mpijobs"] == before
+    assert status(world)["reason"] == "Denied"
 
 
 def test_a_launcher_without_a_pod_shows_why() -> None:

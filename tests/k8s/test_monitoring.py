@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from mpiop.k8s import metrics as limits
+from mpiop.k8s import monitoring
 from mpiop.k8s.metrics import Metrics
 from mpiop.k8s.monitoring import CLIENTS, Monitoring, application
 from mpiop.k8s.probes import Probes
@@ -41,13 +43,18 @@ class Parts:
         self.time = FakeTime()
         self.pulse = Pulse(self.time.clock)
         self.unlisted: list[str] = []
+        self.unserved: list[str] = []
         self.replicas = Replicas(1)
         self.replicas.install()
         self.elector = self.replicas.all[0].elector
         settings = Settings(leader_elect=False)
         self.rights = Rights(Reviewer(*refused), self.time.clock, settings)
         self.probes = Probes(
-            self.pulse, self.rights, self.elector, lambda: self.unlisted
+            self.pulse,
+            self.rights,
+            self.elector,
+            lambda: self.unlisted,
+            lambda: self.unserved,
         )
 
 
@@ -92,6 +99,19 @@ def test_a_missing_component_is_named_by_one_that_is_ready() -> None:
     found = parts.probes.readiness()
     assert found.ok
     assert found.text.startswith("ok\ndegraded: logs: missing get pods/log: ")
+
+
+def test_a_scheduler_that_is_missing_is_named_by_one_that_is_ready() -> None:
+    """What runs is looked after; only new gangs wait."""
+    parts = Parts()
+    parts.rights.step()
+    parts.unserved = ["PodGroup.scheduling.volcano.sh"]
+    found = parts.probes.readiness()
+    assert found.ok
+    assert found.text == (
+        "ok\ndegraded: gang scheduling: the API server does not know"
+        " PodGroup.scheduling.volcano.sh: jobs wait for a PodGroup that is not made\n"
+    )
 
 
 def test_an_election_in_trouble_is_not_ready() -> None:
@@ -167,6 +187,74 @@ def test_silent_clients_are_bounded(served: tuple[Parts, Monitoring]) -> None:
             threading.Event().wait(0.05)
     else:
         pytest.fail("it does not answer any more")
+
+
+def test_a_client_that_breaks_off_is_no_traceback(
+    served: tuple[Parts, Monitoring],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing is printed, and the next one is answered."""
+    caplog.set_level("DEBUG", "mpiop.k8s.monitoring")
+    port = served[1].ports[0]
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET /hea")
+        at_once = struct.pack("ii", 1, 0)  # a reset instead of a good-bye
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    for _ in range(600):
+        if "a client went away" in caplog.text:
+            break
+        threading.Event().wait(0.05)
+    assert "a client went away" in caplog.text
+    assert ask(port, "/healthz")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_without_a_port_nothing_is_served() -> None:
+    """As `--health-port=0` asks for."""
+    with Monitoring(application(CollectorRegistry(), Parts().probes), "", ()) as server:
+        assert server.ports == []
+
+
+def test_a_machine_without_ipv6_is_served_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All addresses then are those of IPv4."""
+    asked = []
+
+    class WithoutSix(monitoring._Server):
+        address_family = socket.AF_INET6
+
+        def server_bind(self) -> None:
+            raise OSError(97, "Address family not supported by protocol")
+
+    class Here(monitoring._Server):
+        def server_bind(self) -> None:
+            asked.append(self.server_address[0])
+            self.server_address = ("127.0.0.1", 0)  # tests stay on loopback
+            super().server_bind()
+
+    monkeypatch.setattr(monitoring, "_DualServer", WithoutSix)
+    monkeypatch.setattr(monitoring, "_Server", Here)
+    with Monitoring(application(CollectorRegistry(), Parts().probes), "", (0,)) as it:
+        assert ask(it.ports[0], "/healthz")[0] == 200
+    assert asked == [""]
+
+
+def test_ipv6_is_served_where_there_is_some() -> None:
+    """An address with colons is one of IPv6; where there is none, it is said."""
+    app = application(CollectorRegistry(), Parts().probes)
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        with pytest.raises(SettingsError, match="cannot listen on ::1"):
+            Monitoring(app, "::1", (0,))
+        return
+    with Monitoring(app, "::1", (0,)) as server:
+        connection = http.client.HTTPConnection("::1", server.ports[0], timeout=30)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        connection.close()
 
 
 def test_a_port_that_is_taken_is_said() -> None:

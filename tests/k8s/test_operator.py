@@ -243,3 +243,14 @@ def test_a_deleted_job_is_forgotten() -> None:
     before = world.transport.writes
     world.advance(1200)
     assert world.transport.writes == before
+
+
+def test_a_limit_of_requests_is_kept() -> None:
+    """With `--kube-api-qps` no more are sent than it allows, bursts included."""
+    world = Harness(toy.plan, settings=Settings(kube_api_qps=1, kube_api_burst=3))
+    begin, before = world.cluster.now, len(world.transport.calls)
+    world.create(toy.mpijob())
+    world.run_until(lambda: world.phase() == "Succeeded", limit=600)
+    spent = (world.cluster.now - begin).total_seconds()
+    sent = len(world.transport.calls) - before
+    assert 10 < sent <= 3 + spent + 1

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+import attrs
 import pytest
 
 from mpiop.reconcile import names
@@ -16,10 +17,12 @@ from mpiop.reconcile.actions import (
 )
 from mpiop.reconcile.mpijob import MPIJob
 from mpiop.reconcile.parse import parse
+from mpiop.reconcile.plan import plan
 from mpiop.reconcile.snapshot import Finding, FindingKind
 from mpiop.reconcile.views import pod_view
 from tests.reconcile.build import (
     NAME,
+    NOW,
     Obj,
     after,
     at,
@@ -667,3 +670,15 @@ def test_a_recorded_success_is_never_run_again() -> None:
 
     assert kinds(step(snapshot(job))) == []
     assert step(snapshot(job, *base(), COMPLETE, pod)) == ()
+
+
+def test_a_launcher_job_without_a_pod_and_without_words_is_not_guessed_at() -> None:
+    """Where Events may not be read, the status gives no reason that nobody knows."""
+    job = mpijob(status={"startTime": at(-60)})
+    seen = snapshot(job, *base(), launcher_job(), *WORKERS)
+    asked = plan(seen, NOW).looks
+    assert asked
+    blind = attrs.evolve(seen, answers=dict.fromkeys(asked))
+    told = status_of(plan(blind, NOW).actions)
+    assert told["phase"] == "WorkersReady"
+    assert (told["reason"], told["message"]) == ("", "")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mpiop.k8s.settings import Settings
-from mpiop.local.client import JOBS, PODS, Deletion, Json, Resource
+from mpiop.local.client import CRDS, EVENTS, JOBS, PODS, Deletion, Json, Resource
 from mpiop.reconcile import names
 from mpiop.reconcile.gang import marked
 from mpiop.reconcile.plan import plan
@@ -87,6 +87,59 @@ class World(Harness):
         """Read the job's status."""
         found: dict[str, Any] = self.job().get("status", {})
         return found
+
+
+@pytest.mark.compat("gang.missing")
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_a_scheduler_that_is_not_installed_is_told(scheduler: str) -> None:
+    """No Pod is made; status and Event say what to install; then it goes on."""
+    world = Harness(plan, settings=Settings(gang_scheduling=scheduler))
+    world.create(job(2, "SSH", {}))
+    world.advance(15)
+
+    told = world.job()["status"]
+    assert (told["phase"], told["reason"]) == ("Created", "GangSchedulerMissing")
+    assert POD_GROUPS[scheduler].group_version in told["message"]
+    assert f"--gang-scheduling={scheduler}" in told["message"]
+    assert not world.client.list(PODS)["items"]
+    assert [kind.partition(".")[0] for kind in world.operator.unserved()] == [
+        "PodGroup"
+    ]
+    before = world.transport.writes
+    world.advance(3600)
+    assert world.transport.writes == before
+
+    world.client.create(CRDS, DEFINITIONS[scheduler])
+    world.advance(60)
+    assert len(world.client.list(POD_GROUPS[scheduler])["items"]) == 1
+    assert len(world.client.list(PODS)["items"]) >= 2
+    assert not [*world.operator.unserved()]
+    blocked = [one for one in conditions(world) if one["type"] == "Blocked"]
+    assert [one["status"] for one in blocked] == ["False"]
+    reasons = [one["reason"] for one in world.client.list(EVENTS)["items"]]
+    assert reasons.count("GangSchedulerMissing") == 1
+
+
+def test_a_job_that_runs_goes_on_without_its_scheduler() -> None:
+    """The definition is deleted under it: nothing is stopped; the next job waits."""
+    world = start("volcano")
+    world.node.reports = True
+    world.run_until(lambda: world.phase() == "LauncherRunning")
+    world.groups = Resource("v1", "configmaps")  # nobody schedules any more
+    world.client.delete(CRDS, DEFINITIONS["volcano"])
+    late = job(2, "SSH", {})
+    late["metadata"]["name"] = "late"
+    world.create(late)
+    world.run_until(lambda: bool(world.status().get("result")))
+    assert world.status()["result"] == "Succeeded"
+    world.advance(600)  # an open watch says nothing; it ends within minutes
+    assert world.job("late")["status"]["reason"] == "GangSchedulerMissing"
+
+
+def conditions(world: Harness) -> list[Json]:
+    """List the job's conditions."""
+    found: list[Json] = world.job()["status"]["conditions"]
+    return found
 
 
 def minimum(group: Json) -> int:

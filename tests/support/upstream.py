@@ -13,7 +13,6 @@ from mpiop.local.client import (
 )
 from mpiop.reconcile import names
 from tests.reconcile.build import template
-from tests.support.harness import MPIJOBS
 
 V1: Final = "kubeflow.org/v1"
 V2: Final = "kubeflow.org/v2beta1"
@@ -62,8 +61,8 @@ class Upstream:
         self.flavour = flavour
         self.namespace = namespace
         meta = {**job["metadata"], "namespace": namespace}
-        resource = Resource(job["apiVersion"], "mpijobs")
-        self.job = client.create(resource, {**job, "metadata": meta})
+        self.place = Resource(job["apiVersion"], "mpijobs")
+        self.job = client.create(self.place, {**job, "metadata": meta})
 
     def status(self, *conditions: str, **more: object) -> None:
         """Write a status with these conditions True."""
@@ -80,8 +79,8 @@ class Upstream:
             for one in conditions
         ]
         status = {"conditions": entries, "startTime": now, **more}
-        live = self.client.get(MPIJOBS, self.namespace, "pi")
-        self.client.patch(MPIJOBS, live, {"status": status}, "status")
+        live = self.client.get(self.place, self.namespace, "pi")
+        self.client.patch(self.place, live, {"status": status}, "status")
 
     def make(self, resource: Resource, name: str, **more: Any) -> Json:  # noqa: ANN401
         """Create a child of the job."""

@@ -16,6 +16,7 @@ from mpiop.reconcile.gang import (
     API_VERSIONS,
     MIN_COUNT,
     MIN_RESOURCES,
+    REMEDIES,
     Gang,
     GangKind,
     spec_values,
@@ -50,7 +51,9 @@ def looks(facts: Facts) -> tuple[LookPriority, ...]:
 def actions(facts: Facts) -> Iterator[Action]:
     """Make the PodGroup, or bring it in line with what the job asks for now."""
     gang, group = facts.gang, facts.pod_group
-    if gang is None or (group is not None and group.deleted):
+    if gang is None or gang.object_kind in facts.snapshot.unserved:
+        return
+    if group is not None and group.deleted:
         return
     job = facts.job
     manifest = pod_group.pod_group(job, gang, workers_first=_workers_first(facts))
@@ -59,6 +62,24 @@ def actions(facts: Facts) -> Iterator[Action]:
         yield Create(ref, manifest)
     elif spec := _drift(facts, gang, group, manifest):
         yield Patch(ref, {"spec": spec}, group.resource_version)
+
+
+def lacking(facts: Facts) -> str:
+    """Say what the cluster lacks for the Pods of a gang to start, "" for nothing.
+
+    Pods without their group would never be scheduled, so none is made. What has
+    started goes on.
+    """
+    gang = facts.gang
+    if gang is None or gang.object_kind not in facts.snapshot.unserved:
+        return ""
+    if facts.launcher_started or facts.finished or facts.job.run_policy.suspend:
+        return ""
+    return (
+        f"gang scheduling is on, and this cluster serves no PodGroup of"
+        f" {gang.api_version}: {REMEDIES[gang.kind]}, or start the operator without"
+        f" --gang-scheduling={facts.install.gang_scheduler}"
+    )
 
 
 def held(facts: Facts) -> bool:

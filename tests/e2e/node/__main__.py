@@ -1,6 +1,7 @@
 """`python -m tests.e2e.node up` starts a node and holds it; `down` ends it.
 
 `deaths` starts one, and measures how soon a worker's death stands in the status.
+`figures` starts one, installs the operator and prints what a job's start costs there.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.e2e.node import deaths
+from tests.e2e.node import deaths, figures
 from tests.e2e.node.install import install
 from tests.e2e.node.node import Node, missing
 from tests.support.assets import cache
@@ -21,7 +22,7 @@ PID: Final = "holder.pid"
 def main() -> int:
     """Run from the command line; give the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["up", "down", "deaths"])
+    parser.add_argument("what", choices=["up", "down", "deaths", "figures"])
     what = parser.parse_args().what
     holder = cache() / PID
     if what == "down":
@@ -39,6 +40,9 @@ def main() -> int:
             if what == "deaths":
                 print(deaths.measure(node, install(node)))
                 return 0
+            if what == "figures":
+                install(node)
+                return int(not figures.show(node))
             print(f"export KUBECONFIG={node.kubeconfig}", flush=True)
             signal.pause()
     except KeyboardInterrupt:

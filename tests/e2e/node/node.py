@@ -84,6 +84,11 @@ class Node:
         """The administrator's, for programs of this machine."""
         return self.folder / "kubeconfig"
 
+    @property
+    def network(self) -> Sequence[str]:
+        """Words of a command that turns into another one in the node's network."""
+        return ("nsenter", "-t", str(self._init()), "-n")
+
     def start(self) -> None:
         """Bring the node up; build whatever is missing first.
 
