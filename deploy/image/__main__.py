@@ -57,6 +57,7 @@ def base(layer: Path) -> str:
         programs = site / "bin"
         shutil.move(programs / "kubectl", root / "usr" / "local" / "bin" / "kubectl")
         shutil.rmtree(programs)
+        rootfs.compiled(root, SITE)
         archive.pack(root, layer)
         return bill.bill(root, site)
 
@@ -66,6 +67,7 @@ def code(layer: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="mpiop-image-") as folder:
         ignore = shutil.ignore_patterns("__pycache__", "local")
         shutil.copytree(ROOT / "mpiop", Path(folder) / SITE / "mpiop", ignore=ignore)
+        rootfs.compiled(Path(folder), SITE)
         program = Path(folder) / "usr" / "local" / "bin" / "mpiop"
         program.parent.mkdir(parents=True)
         shutil.copy(HERE / "mpiop", program)

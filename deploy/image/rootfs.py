@@ -1,13 +1,18 @@
 """A Debian file system in a folder, by debootstrap: no builder, no image registry."""
 
+import compileall
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Final
 
 SUITE: Final = "bookworm"
+# A client's classes of every API, which nothing here ever imports.
+_NEVER_IMPORTED: Final = re.compile("/kubernetes/client/(api|models)/")
 
 
 def debian(root: Path, packages: Sequence[str]) -> None:
@@ -56,3 +61,23 @@ def install(requirements: Path, target: Path, *, whole: bool = False) -> None:
     else:
         pip += [f"--target={target}", "--python-version=3.11", "--only-binary=:all:"]
     subprocess.run([*pip, "-r", str(requirements)], check=True)
+
+
+def compiled(root: Path, folder: str) -> None:
+    """Compile what Python is to import, since on a read-only root it cannot.
+
+    A start would otherwise compile everything anew, in seconds and megabytes that stay.
+    What another version than the suite's compiles is ignored there, and does no harm.
+
+    Args:
+        root: of the file system.
+        folder: in it, without a slash before.
+    """
+    compileall.compile_dir(
+        root / folder,
+        quiet=1,
+        rx=_NEVER_IMPORTED,
+        stripdir=root,
+        prependdir="/",
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
