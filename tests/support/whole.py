@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import orjson
@@ -65,10 +66,12 @@ class World:
     def call(self, method: Method, path: str, body: Json | None = None) -> Any:  # noqa: ANN401
         """Send a request; give its answer, None where there is no such object."""
         kind = "application/merge-patch+json" if method == "PATCH" else ""
+        where = urlsplit(path)
         reply = self._transport.request(
             Call(
                 method,
-                path,
+                where.path,
+                tuple(parse_qsl(where.query)),
                 body=b"" if body is None else orjson.dumps(body),
                 content_type=kind or "application/json",
             )
