@@ -18,6 +18,7 @@ LONGEST: Final = (
     "tests/e2e/test_real_server.py",
     "tests/e2e/",
     "tests/local/test_job_history.py",
+    "tests/property/",
     "tests/contract/",
 )
 TOGETHER: Final = "tests/e2e/node/"  # one node for all of them
