@@ -32,7 +32,7 @@ from mpiop.reconcile.plan import plan
 from tests.reconcile.build import template
 from tests.support.harness import MPIJOBS, Harness
 
-pytestmark = pytest.mark.timeout(1800)  # hundreds of lives; a busy machine takes long
+pytestmark = pytest.mark.timeout(3600)  # hundreds of lives; a busy machine takes long
 ENDED = {"Succeeded", "Failed", "Cleaned"}
 CALM_SECONDS = 3600.0
 
