@@ -19,7 +19,7 @@ from tests.support.manifests import condition
 pytestmark = [
     pytest.mark.needs("node"),
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),  # the first one builds the images
 ]
 TIMES: Final = 20
 SIDE_BY_SIDE: Final = 5

@@ -22,7 +22,7 @@ from tests.support.cluster import Cluster
 pytestmark = [
     pytest.mark.needs("node"),
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
 ]
 SHELLS: Final = ("SSH", "KubectlExec")
 # What a shell would take apart or expand on its way; its end differs from Pod to Pod.

@@ -17,7 +17,7 @@ from tests.support.cluster import MPIJOBS, Cluster
 pytestmark = [
     pytest.mark.needs("node"),
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
 ]
 POOL: Final = "mpiop-test/pool"
 LAUNCHER: Final = f"{names.JOB_NAME}=elastic,{names.JOB_ROLE}={names.LAUNCHER}"

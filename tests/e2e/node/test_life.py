@@ -18,7 +18,7 @@ from tests.support.cluster import Cluster
 pytestmark = [
     pytest.mark.needs("node"),
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
 ]
 SIDE_BY_SIDE: Final = 5
 OPERATOR: Final = "system:serviceaccount:mpi-operator:mpi-operator"

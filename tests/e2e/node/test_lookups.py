@@ -62,7 +62,7 @@ def test_what_is_no_lookup_is_passed_over() -> None:
 
 @pytest.mark.needs("node")
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("shell", ["SSH", "KubectlExec"])
 def test_mpirun_waits_for_no_name(operated: Cluster, node: Node, shell: str) -> None:
     """Once hosts answer, no lookup leaves the cluster and none is unanswered."""

@@ -14,7 +14,7 @@ from tests.support.cluster import Cluster
 pytestmark = [
     pytest.mark.needs("node"),
     pytest.mark.slow,
-    pytest.mark.timeout(1200),
+    pytest.mark.timeout(1800),
 ]
 RANDOM: Final = 1000660000
 RADIX: Final = [

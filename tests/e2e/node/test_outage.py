@@ -21,7 +21,7 @@ from tests.support.cluster import Cluster
 pytestmark = [
     pytest.mark.needs("node"),
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
 ]
 OPERATOR: Final = "mpi-operator"
 LOST: Final = "mpiop-test-lost"
