@@ -194,6 +194,14 @@ def after(job: Obj, actions: tuple[Action, ...]) -> Obj:
     return {**job, "status": {**job["status"], **status_of(actions)}}
 
 
+def running(workers: int = 2, **run_policy: Any) -> Obj:  # noqa: ANN401
+    """Give a job whose launcher was seen to run with all workers."""
+    job = mpijob(workers, **run_policy)
+    pods = [worker(index) for index in range(workers)]
+    seen = snapshot(job, *base(workers), *pods, launcher_job(), launcher_pod())
+    return after(job, step(seen))
+
+
 def condition(status: Obj, name: str) -> Obj:
     """Find a condition in a status, {} where it is not."""
     return next((c for c in status.get("conditions", ()) if c["type"] == name), {})

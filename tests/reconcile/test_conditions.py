@@ -14,6 +14,7 @@ from tests.reconcile.build import (
     launcher_job,
     launcher_pod,
     mpijob,
+    running,
     snapshot,
     status_of,
     step,
@@ -42,13 +43,6 @@ def told(job: Obj) -> list[tuple[str, str, str]]:
         (one["type"], one["status"], one["reason"])
         for one in job["status"]["conditions"]
     ]
-
-
-def running(**run_policy: Any) -> Obj:  # noqa: ANN401
-    """Give a job whose launcher was seen to run with both workers."""
-    job = mpijob(2, **run_policy)
-    seen = snapshot(job, *base(), *WORKERS, launcher_job(), launcher_pod())
-    return after(job, step(seen))
 
 
 def done(code: int, job: Obj) -> tuple[Obj, tuple[Any, ...]]:

@@ -32,6 +32,7 @@ from tests.reconcile.build import (
     launcher_job,
     launcher_pod,
     mpijob,
+    running,
     snapshot,
     status_of,
     step,
@@ -42,14 +43,6 @@ from tests.reconcile.build import (
 WORKERS = [worker(0), worker(1)]
 COMPLETE = launcher_job(0, "Complete")
 FAILED = launcher_job(0, "Failed", reason="BackoffLimitExceeded")
-
-
-def running(workers: int = 2, **run_policy: Any) -> Obj:  # noqa: ANN401
-    """Give a job whose launcher was seen to run with all workers."""
-    job = mpijob(workers, **run_policy)
-    pods = [worker(index) for index in range(workers)]
-    seen = snapshot(job, *base(workers), *pods, launcher_job(), launcher_pod())
-    return after(job, step(seen))
 
 
 def kinds(actions: tuple[Action, ...]) -> list[str]:

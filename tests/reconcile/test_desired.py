@@ -61,7 +61,7 @@ def launcher_spec(found: MPIJob, install: Install = INSTALL) -> Obj:
 
 def worker_pod(found: MPIJob, index: int = 0, install: Install = INSTALL) -> Obj:
     """Give a worker Pod."""
-    made: Any = worker.worker(found, install, index)
+    made: Any = next(worker.workers(found, install, (index,)))
     return dict(made)
 
 
@@ -689,4 +689,4 @@ def test_a_job_without_workers_has_no_worker_pod() -> None:
     alone = parse(manifest("pi", {}, MPIRUN))
     assert isinstance(alone, MPIJob)
     with pytest.raises(ValueError, match="without a Worker section"):
-        worker.worker(alone, INSTALL, 0)
+        next(worker.workers(alone, INSTALL, (0,)))

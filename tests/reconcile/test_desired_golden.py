@@ -146,7 +146,7 @@ def children(job: MPIJob, scheduler: str = "") -> list[Json]:
     if (found_gang := gang(scheduler)) is not None:
         found.append(pod_group.pod_group(job, found_gang))
     if job.worker_replicas and not job.run_policy.suspend:
-        found.append(worker.worker(job, install, 1))
+        found += worker.workers(job, install, (1,))
     suspend = job.run_policy.suspend
     return [*found, launcher.launcher_job(job, install, 0, suspend=suspend)]
 

@@ -1,7 +1,5 @@
 """A launcher's Pod that somebody deletes: the cause is kept until its Job has ended."""
 
-from typing import Any
-
 from mpiop.reconcile.actions import Create, CreateLauncher
 from tests.reconcile.build import (
     NAME,
@@ -13,7 +11,7 @@ from tests.reconcile.build import (
     ended,
     launcher_job,
     launcher_pod,
-    mpijob,
+    running,
     snapshot,
     status_of,
     step,
@@ -30,13 +28,6 @@ DISRUPTED = {
     "message": "evicting",
 }
 FAILED = launcher_job(0, "Failed", reason="BackoffLimitExceeded")
-
-
-def running(**run_policy: Any) -> Obj:  # noqa: ANN401
-    """Give a job whose launcher was seen to run with both workers."""
-    job = mpijob(2, **run_policy)
-    seen = snapshot(job, *base(), *WORKERS, launcher_job(), launcher_pod())
-    return after(job, step(seen))
 
 
 def going(*conditions: Obj) -> Obj:

@@ -357,4 +357,4 @@ def test_no_mutation_makes_anything_raise(path: tuple[Any, ...], value: object) 
     launcher.scheduling_patch(found, Install(), job_view(made))
     access.role_binding(found)
     if found.worker is not None:
-        worker.worker(found, Install(), 0)
+        next(worker.workers(found, Install(), (0,)))

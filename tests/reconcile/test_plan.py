@@ -34,6 +34,7 @@ from tests.reconcile.build import (
     launcher_job,
     launcher_pod,
     mpijob,
+    running,
     snapshot,
     status_of,
     step,
@@ -59,13 +60,6 @@ def deleted(actions: tuple[Any, ...]) -> list[str]:
 def events(actions: tuple[Any, ...]) -> list[str]:
     """Name the reasons of the Events."""
     return [one.reason for one in actions if isinstance(one, EmitEvent)]
-
-
-def running(**run_policy: Any) -> Obj:  # noqa: ANN401
-    """Give a job whose launcher was seen to run with both workers."""
-    job = mpijob(2, **run_policy)
-    seen = snapshot(job, *base(), *WORKERS, launcher_job(), launcher_pod())
-    return after(job, step(seen))
 
 
 @pytest.mark.compat("objects.order", "launcher.AtStartup", "status.phase")

@@ -286,7 +286,7 @@ def test_pods_are_marked_for_their_scheduler(name: str) -> None:
         role["template"]["metadata"] = {"annotations": {"a": "b"}, "labels": {"c": "d"}}
         role["template"]["spec"]["schedulerName"] = "mine"
     found, install = read(manifest), Install(gang_scheduler=name)
-    pods: list[Any] = [worker.worker(found, install, 0)]
+    pods: list[Any] = [next(worker.workers(found, install, (0,)))]
     pods.append(launcher.launcher_job(found, install, 0, suspend=False)["spec"])
     pods[1] = pods[1]["template"]
     for pod in pods:
@@ -300,10 +300,12 @@ def test_pods_are_marked_for_their_scheduler(name: str) -> None:
 @pytest.mark.compat("gang.pods")
 def test_one_priority_for_the_whole_native_gang() -> None:
     """kube-scheduler places no gang whose Pods differ in priority from it."""
-    manifest = classes(mpijob(), Launcher="high", Worker="low")
-    pod: Any = worker.worker(read(manifest), Install(gang_scheduler="kubernetes"), 0)
+    found = read(classes(mpijob(), Launcher="high", Worker="low"))
+    native = Install(gang_scheduler="kubernetes")
+    other = Install(gang_scheduler="volcano")
+    pod: Any = next(worker.workers(found, native, (0,)))
     assert pod["spec"]["priorityClassName"] == "high"
-    kept: Any = worker.worker(read(manifest), Install(gang_scheduler="volcano"), 0)
+    kept: Any = next(worker.workers(found, other, (0,)))
     assert kept["spec"]["priorityClassName"] == "low"
 
 

@@ -14,15 +14,6 @@ from mpiop.reconcile.mpijob import Install, Json, MPIJob, RemoteShell, ReplicaSp
 IDLE: Final = 'trap "exit 0" TERM INT; while :; do sleep 86400 & wait $!; done'
 
 
-def worker(job: MPIJob, install: Install, index: int) -> Json:
-    """Give worker Pod `index`.
-
-    Raises:
-        ValueError: the job has no Worker section (a bug of the caller).
-    """
-    return next(workers(job, install, (index,)))
-
-
 def workers(job: MPIJob, install: Install, indices: Iterable[int]) -> Iterator[Json]:
     """Give worker Pods; they differ by their names alone, all else is made once.
 
