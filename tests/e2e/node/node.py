@@ -15,6 +15,7 @@ from typing import Final, Self
 import attrs
 import yaml
 
+from mpiop.local.client import Json
 from tests.e2e.node import configs, images
 from tests.support.assets import build
 from tests.support.audit import AuditLog
@@ -125,6 +126,12 @@ class Node:
             _setting(name).write_text(value)
         _remove_groups(configs.group(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def kill(self, pod: Json, signal: str = "SIGKILL") -> None:
+        """Send a signal to process 1 of a Pod's only container."""
+        (state,) = pod["status"]["containerStatuses"]
+        task = state["containerID"].rpartition("/")[2]
+        self.inside("ctr", "-n", "k8s.io", "tasks", "kill", "-s", signal, task)
 
     def inside(
         self, *command: str, check: bool = True, text: str | None = None

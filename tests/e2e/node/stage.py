@@ -202,12 +202,8 @@ class Played:
     def kill(self, pod: str, signal: str = "SIGKILL") -> None:
         """Send a signal to process 1 of a Pod's only container, from the node."""
         found = self.stage.cluster.client.get(PODS, self.stage.namespace, pod)
-        (state,) = found["status"]["containerStatuses"]
-        who = state["containerID"].removeprefix("containerd://")
         self.strike()
-        self.stage.node.inside(
-            "ctr", "-n", "k8s.io", "tasks", "kill", "-s", signal, who
-        )
+        self.stage.node.kill(found, signal)
 
     def execute(self, pod: str, script: str) -> None:
         """Run a script of the shell in a Pod, however it ends."""

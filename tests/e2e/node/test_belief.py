@@ -75,9 +75,7 @@ def killer(node: Node) -> Callable[[str, str], None]:
             time.sleep(0.2)
         time.sleep(0.05 * number)  # which end mpirun sees first is a race
         pod = cluster.client.get(PODS, namespace, f"{name}-worker-{number % 2}")
-        [container] = pod["status"]["containerStatuses"]
-        task = container["containerID"].rpartition("/")[2]
-        node.inside("ctr", "-n", "k8s.io", "task", "kill", "-s", "SIGKILL", task)
+        node.kill(pod)
 
     return kill
 

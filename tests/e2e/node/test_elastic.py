@@ -1,8 +1,7 @@
 """Suspend and resume on other nodes, and workers that come and go under a launcher."""
 
 import itertools
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -11,7 +10,8 @@ from mpiop.local.client import JOBS, NODES, Json
 from mpiop.reconcile import names
 from tests.e2e.node import configs
 from tests.e2e.node.node import Node
-from tests.e2e.node.stage import TOLD, Played, Stage, await_, stage
+from tests.e2e.node.stage import Played, Stage, await_
+from tests.e2e.node.stories import Playing, Record, Story, playing, tell
 from tests.support.cluster import MPIJOBS, Cluster
 
 pytestmark = [
@@ -143,28 +143,17 @@ def pool(cluster: Cluster, name: str) -> None:
     cluster.client.patch(NODES, bare, {"metadata": meta})
 
 
-STORIES: tuple[Callable[[Stage], Played], ...] = (scaled, suspended)
+STORIES: tuple[Story, ...] = (scaled, suspended)
 
 
 @pytest.fixture(scope="module")
-def stories(node: Node, operated: Cluster) -> Iterator[dict[str, "Future[Played]"]]:
-    """Play both side by side."""
-    with stage(node, operated) as here, ThreadPoolExecutor(len(STORIES)) as threads:
-
-        def play(story: Callable[[Stage], Played]) -> Played:
-            played = story(here)
-            played.removed()
-            return played
-
-        yield {story.__name__: threads.submit(play, story) for story in STORIES}
+def stories(node: Node, operated: Cluster) -> Iterator[Playing]:
+    """Play them side by side."""
+    with playing(node, operated, STORIES, len(STORIES)) as found:
+        yield found
 
 
 @pytest.mark.parametrize("story", [story.__name__ for story in STORIES])
-def test_story(
-    stories: dict[str, "Future[Played]"],
-    story: str,
-    record_property: Callable[[str, object], None],
-) -> None:
+def test_story(stories: Playing, story: str, record_property: Record) -> None:
     """Each story's own sentence says what is expected."""
-    played = stories[story].result()
-    record_property(TOLD, f"{story}: {played.figure}\n{played.story()}")
+    tell(record_property, story, stories[story].result())

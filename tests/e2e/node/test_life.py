@@ -4,15 +4,15 @@ Stories that touch one job each run side by side; those that touch the node or t
 operator follow in test_outage.py.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
 from mpiop.local.client import NAMESPACES, Deletion
 from tests.e2e.node.node import Node
-from tests.e2e.node.stage import MPIRUN, TOLD, Played, Stage, await_, stage
+from tests.e2e.node.stage import MPIRUN, Played, Stage, await_, stage
+from tests.e2e.node.stories import Playing, Record, Story, playing, tell
 from tests.support.cluster import Cluster
 
 pytestmark = [
@@ -161,7 +161,7 @@ def namespace_deleted(here: Stage) -> Played:
     return one
 
 
-STORIES: tuple[Callable[[Stage], Played], ...] = (
+STORIES: tuple[Story, ...] = (
     container_killed,
     pod_deleted,
     evicted,
@@ -175,25 +175,13 @@ STORIES: tuple[Callable[[Stage], Played], ...] = (
 
 
 @pytest.fixture(scope="module")
-def stories(node: Node, operated: Cluster) -> Iterator[dict[str, "Future[Played]"]]:
-    """Play all of them, a few side by side."""
-    with stage(node, operated) as here, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-
-        def play(story: Callable[[Stage], Played]) -> Played:
-            played = story(here)
-            if played.stage is here:
-                played.removed()
-            return played
-
-        yield {story.__name__: pool.submit(play, story) for story in STORIES}
+def stories(node: Node, operated: Cluster) -> Iterator[Playing]:
+    """Play them side by side."""
+    with playing(node, operated, STORIES, SIDE_BY_SIDE) as found:
+        yield found
 
 
 @pytest.mark.parametrize("story", [story.__name__ for story in STORIES])
-def test_story(
-    stories: dict[str, "Future[Played]"],
-    story: str,
-    record_property: Callable[[str, object], None],
-) -> None:
+def test_story(stories: Playing, story: str, record_property: Record) -> None:
     """Each story's own sentence says what is expected."""
-    played = stories[story].result()
-    record_property(TOLD, f"{story}: {played.figure}\n{played.story()}")
+    tell(record_property, story, stories[story].result())

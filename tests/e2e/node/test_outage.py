@@ -3,7 +3,7 @@
 Each disturbs every job on the node, so one follows another.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
@@ -15,6 +15,7 @@ from mpiop.reconcile import names
 from tests.e2e.node import configs, install
 from tests.e2e.node.node import Node
 from tests.e2e.node.stage import TOLD, Played, Stage, await_, manifest, stage
+from tests.e2e.node.stories import Record, tell
 from tests.support import live
 from tests.support.cluster import Cluster
 
@@ -25,7 +26,6 @@ pytestmark = [
 ]
 OPERATOR: Final = "mpi-operator"
 LOST: Final = "mpiop-test-lost"
-Record = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_the_operator_dies_in_mid_run(here: Stage, record_property: Record) -> N
     young.until_ranks()
     assert uids(calm) == whole
     assert calm.status["restarts"] == 0
-    record_property(TOLD, f"operator_deleted: {one.figure}\n{one.story()}")
+    tell(record_property, "operator_deleted", one)
     young.removed()
     calm.removed()
     one.removed()
@@ -159,7 +159,7 @@ def test_a_node_never_comes_back(
 ) -> None:
     """The Pods that hold their names are named, with the remedy; it helps."""
     one = lost.result()
-    record_property(TOLD, f"node_lost: {one.figure}\n{one.story()}")
+    tell(record_property, "node_lost", one)
 
 
 def test_the_node_is_drained(here: Stage, record_property: Record) -> None:
