@@ -1,7 +1,9 @@
 """Our scripts under a real shell: the agent over both transports, the wait, sshd."""
 
 import base64
+import contextlib
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -307,6 +309,12 @@ def test_the_wait_ends_when_asked_to(mounted: Mounted) -> None:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[Mounted, int]]:
     """Run a worker's sshd on a free port of the loopback."""
+    with _serving(tmp_path) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def _serving(tmp_path: Path, script: str = "sshd.sh") -> Iterator[tuple[Mounted, int]]:
     mounted = mount(tmp_path, job_of("SSH"), fake_ssh=False)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -316,7 +324,7 @@ def server(tmp_path: Path) -> Iterator[tuple[Mounted, int]]:
         text = path.read_text().replace("Port 2222", f"Port {port}")
         path.write_text(text.replace("Host pi-worker-*", "Host 127.0.0.1 pi-worker-*"))
     odd = {"ODD": "a 'b' \"c\"\n$d", "PATH": f"/odd/bin:{os.environ['PATH']}"}
-    with mounted.start(script="sshd.sh", **odd) as daemon:
+    with mounted.start(script=script, **odd) as daemon:
         until(lambda: _listens(port))
         yield mounted, port
         daemon.terminate()
@@ -345,6 +353,25 @@ def test_ssh_carries_standard_input(server: tuple[Mounted, int]) -> None:
     """The agent keeps all three streams."""
     mounted, _ = server
     assert mounted.call("127.0.0.1", "cat", said="through")[1] == "through"
+
+
+@pytest.mark.needs("sshd", "namespaces")
+def test_a_session_reads_no_bashrc(tmp_path: Path) -> None:
+    """Bash under sshd would, for every rank; one that waited hung the whole job."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".bashrc").write_text("echo read\n")
+    wrapped = tmp_path / "wrapped.sh"
+    account = pwd.getpwuid(os.getuid()).pw_dir
+    wrapped.write_text(
+        "#!/bin/sh\nexec unshare --mount sh -ec "
+        f"'mount --bind {home} {account}; exec {tmp_path}/sshd.sh'\n"
+    )
+    wrapped.chmod(0o755)
+    with _serving(tmp_path, "wrapped.sh") as (mounted, _):
+        code, out, err = mounted.call("127.0.0.1", 'echo "${SHLVL-none}"')
+    assert (code, err) == (0, "")
+    assert out in {"none\n", "1\n"}  # as under /bin/sh of kubectl exec
 
 
 @pytest.mark.needs("sshd")

@@ -26,14 +26,21 @@ if [ "$(id -u)" = 0 ]; then
     sed -i 's/^root:![^:]*:/root:*:/' /etc/shadow
   fi
 fi
-exec "$sshd" -D -e -f "$here/sshd_config" -o "HostKey=$run/host_key" \
+set -- -f "$here/sshd_config" -o "HostKey=$run/host_key" \
   -o "AuthorizedKeysFile=$here/authorized_keys" \
   -o "ForceCommand=/bin/sh $here/session.sh $run"
+# sshd runs that by the account's shell, and bash there reads ~/.bashrc, which may wait,
+# print or take locks, unless it is in another shell. OpenSSH before 7.8 can't tell it.
+if "$sshd" -t "$@" -o SetEnv=SHLVL=1 2>/dev/null; then
+  set -- "$@" -o SetEnv=SHLVL=1
+fi
+exec "$sshd" -D -e "$@"
 """
 
 # What sshd runs for every session. A command gets /bin/sh, as it does with kubectl
 # exec: bash would read ~/.bashrc under sshd, which may turn PATH round again.
 SESSION: Final = r"""
+unset SHLVL
 . "$1/environment"
 if [ -n "${SSH_ORIGINAL_COMMAND+set}" ]; then
   exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"
