@@ -13,9 +13,6 @@ from typing import Final, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
-from kubernetes.client import Configuration
-from kubernetes.client.rest import RESTClientObject
-from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -24,6 +21,7 @@ from urllib3.exceptions import (
 )
 
 from mpiop import __version__
+from mpiop.k8s.access import Access
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.errors import Unreachable, Unsent
 from mpiop.k8s.exchange import CHUNK_BYTES, CONNECT_SECONDS, POOLS, Lean
@@ -47,7 +45,7 @@ class HttpTransport:
     """
 
     def __init__(
-        self, load: Callable[[], Configuration], clock: Clock, connections: int = 64
+        self, load: Callable[[], Access], clock: Clock, connections: int = 64
     ) -> None:
         self._load = load
         self._clock = clock
@@ -80,19 +78,16 @@ class HttpTransport:
 
     def close(self) -> None:
         """Close the connections that are kept; those in use close after it."""
-        pools = self._rest.pool_manager.pools
+        pools = self._pools.pools
         for key in list(pools.keys()):
             pools[key].close()
         pools.clear()
 
     def _open(self) -> None:
-        configuration = self._load()
-        configuration.connection_pool_maxsize = self._connections
-        configuration.socket_options = tcp_keepalive_socket_options()
-        self._configuration = configuration
-        self._rest = RESTClientObject(configuration)
-        self._rest.pool_manager.pool_classes_by_scheme = POOLS
-        server = self._rest.pool_manager.connection_from_url(configuration.host)
+        self._access = self._load()
+        self._pools = self._access.connect(self._connections)
+        self._pools.pool_classes_by_scheme = POOLS
+        server = self._pools.connection_from_url(self._access.host)
         self._pool = cast("Lean", server)
         self._opened = self._clock.monotonic()
         self._token, self._asked = "", -TOKEN_SECONDS
@@ -122,10 +117,7 @@ class HttpTransport:
         with self._lock:
             now = time.monotonic()
             if now - self._asked >= TOKEN_SECONDS:
-                found = self._configuration.get_api_key_with_prefix(
-                    "BearerToken", alias="authorization"
-                )
-                self._token, self._asked = " ".join((found or "").split()), now
+                self._token, self._asked = self._access.authorization(), now
             return self._token
 
     def _exchange(self, call: Call, silence: float) -> Reply:
@@ -142,7 +134,7 @@ class HttpTransport:
 
     def _written(self, call: Call) -> bytes:
         """Write a call as HTTP/1.1."""
-        server = urlsplit(self._configuration.host)
+        server = urlsplit(self._access.host)
         target = f"{server.path}{_target(call.path, call.query)}"
         lines = [
             f"{call.method} {target} HTTP/1.1",
@@ -154,9 +146,9 @@ class HttpTransport:
         return "\r\n".join((*lines, "", "")).encode("latin-1") + call.body
 
     def _send(self, call: Call, silence: float) -> urllib3.BaseHTTPResponse:
-        url = f"{self._configuration.host}{_target(call.path, call.query)}"
+        url = f"{self._access.host}{_target(call.path, call.query)}"
         try:
-            return self._rest.pool_manager.request(
+            return self._pools.request(
                 call.method,
                 url,
                 body=call.body or None,

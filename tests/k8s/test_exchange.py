@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import attrs
 import pytest
-from kubernetes.client import Configuration
+import urllib3
 
+from mpiop.k8s.access import Access
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.errors import Unreachable, Unsent
 from mpiop.k8s.http import HttpTransport
@@ -63,8 +64,8 @@ def scripted(*connections: Sequence[bytes]) -> Iterator[Script]:
 
 
 @contextmanager
-def spoken_to(configuration: Configuration) -> Iterator[HttpTransport]:
-    found = HttpTransport(lambda: configuration, Clock.system())
+def spoken_to(access: Access) -> Iterator[HttpTransport]:
+    found = HttpTransport(lambda: access, Clock.system())
     try:
         yield found
     finally:
@@ -75,8 +76,7 @@ def test_a_call_is_written_as_it_should() -> None:
     """Below the server's own path, quoted, with all that the server must know."""
     with scripted([SHORT]) as script:
         host = f"http://{script.address}/clusters/one"
-        configuration = Configuration(host=host, api_key={"BearerToken": "Bearer t\n"})
-        with spoken_to(configuration) as transport:
+        with spoken_to(Access(host, lambda: "Bearer t")) as transport:
             query = (("labelSelector", "a=b"), ("limit", "1"))
             call = Call("POST", f"{PODS}/a b", query, b"{}", "application/x")
             assert transport.request(call).body == b"short"
@@ -94,7 +94,7 @@ def test_headers_are_read_whatever_their_case() -> None:
     """What warns and what asks to wait, of an answer in chunks."""
     with (
         scripted([CHUNKED]) as script,
-        spoken_to(Configuration(host=f"http://{script.address}")) as transport,
+        spoken_to(Access(f"http://{script.address}")) as transport,
     ):
         reply = transport.request(GET)
     assert (reply.status, reply.body, reply.retry_after) == (201, b"abcde", 7.0)
@@ -114,7 +114,7 @@ def test_a_connection_is_kept_while_it_is_good(
     """A call goes over a connection that is kept, or over a new one."""
     with (
         scripted(*connections) as script,
-        spoken_to(Configuration(host=f"http://{script.address}")) as transport,
+        spoken_to(Access(f"http://{script.address}")) as transport,
     ):
         replies = [transport.request(GET) for _ in range(4)]
     bodies = {b"short", b"abcde", b"ok", b"away"}
@@ -127,7 +127,7 @@ def test_a_connection_that_was_dropped_is_not_used() -> None:
     """A server may hang up on what is kept; the next call never meets that."""
     with (
         scripted([SHORT], [CHUNKED], [SHORT]) as script,
-        spoken_to(Configuration(host=f"http://{script.address}")) as transport,
+        spoken_to(Access(f"http://{script.address}")) as transport,
     ):
         for status in (200, 201, 200):
             assert transport.request(GET).status == status
@@ -149,7 +149,7 @@ def test_what_is_no_whole_answer_is_lost(answer: bytes) -> None:
     """Who knows what the server has done; the next call gets a new connection."""
     with (
         scripted([answer], [SHORT]) as script,
-        spoken_to(Configuration(host=f"http://{script.address}")) as transport,
+        spoken_to(Access(f"http://{script.address}")) as transport,
     ):
         with pytest.raises(Unreachable) as lost:
             transport.request(GET)
@@ -161,7 +161,7 @@ def test_a_silent_server_is_not_waited_for() -> None:
     """Beyond a call's patience its answer counts as lost."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with spoken_to(Configuration(host=host)) as transport:
+        with spoken_to(Access(host)) as transport:
             with pytest.raises(Unreachable) as lost:
                 transport.request(attrs.evolve(GET, patience=0.2))
             assert not isinstance(lost.value, Unsent)
@@ -171,7 +171,7 @@ def test_no_tls_is_no_connection() -> None:
     """A server that speaks no TLS was told nothing."""
     with (
         scripted([b"HTTP/1.0 400 Bad Request\r\n\r\n"]) as script,
-        spoken_to(Configuration(host=f"https://{script.address}")) as transport,
+        spoken_to(Access(f"https://{script.address}")) as transport,
         pytest.raises(Unsent),
     ):
         transport.request(GET)
@@ -179,7 +179,7 @@ def test_no_tls_is_no_connection() -> None:
 
 def test_a_closed_transport_sends_nothing() -> None:
     """The writes that come too late are known to have changed nothing."""
-    with spoken_to(Configuration(host="http://127.0.0.1:1")) as transport:
+    with spoken_to(Access("http://127.0.0.1:1")) as transport:
         transport.close()
         with pytest.raises(Unsent):
             transport.request(GET)
@@ -188,8 +188,10 @@ def test_a_closed_transport_sends_nothing() -> None:
 def test_a_proxy_is_asked() -> None:
     """Where one is configured the call goes through it."""
     with scripted([SHORT]) as script:
-        configuration = Configuration(host="http://kubernetes.invalid")
-        configuration.proxy = f"http://{script.address}"
-        with spoken_to(configuration) as transport:
+        proxy = f"http://{script.address}"
+        access = Access(
+            "http://kubernetes.invalid", connect=lambda _: urllib3.ProxyManager(proxy)
+        )
+        with spoken_to(access) as transport:
             assert transport.request(GET).body == b"short"
     assert script.calls[0].startswith(f"GET http://kubernetes.invalid{PODS} ".encode())

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import orjson
 import pytest
-from kubernetes.client import Configuration
 
 from mpiop import __version__
+from mpiop.k8s.access import Access
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.credentials import load
 from mpiop.k8s.errors import Unreachable, Unsent
 from mpiop.k8s.http import HttpStream, HttpTransport, warnings_of
-from mpiop.k8s.settings import Settings, SettingsError
+from mpiop.k8s.settings import Settings
 from mpiop.k8s.transport import Call, Reply
 from tests.support.served import Served, served
 
@@ -149,9 +150,9 @@ def cut_short(listener: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
 
 
-def plain(listener: socket.socket) -> Configuration:
+def plain(listener: socket.socket) -> Access:
     """Credentials for a server without TLS."""
-    return Configuration(host=f"http://127.0.0.1:{listener.getsockname()[1]}")
+    return Access(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
 
 def test_no_connection_is_told_from_no_answer(tmp_path: Path) -> None:
@@ -195,12 +196,9 @@ def test_credentials_are_not_read_again_at_once(server: Served) -> None:
     """The second refusal in a moment is an answer."""
     settings, loads, now = Settings(kubeconfig=server.kubeconfig), list[int](), [0.0]
 
-    def load_bad() -> Configuration:
+    def load_bad() -> Access:
         loads.append(1)
-        found = load(settings)
-        found.api_key = {"BearerToken": "Bearer wrong"}
-        found.refresh_api_key_hook = None
-        return found
+        return attrs.evolve(load(settings), authorization=lambda: "Bearer wrong")
 
     system = Clock.system()
     clock = Clock(system.now, lambda: now[0], system.sleep, system.chance)
@@ -217,13 +215,12 @@ def test_credentials_are_read_again_when_refused(server: Served) -> None:
     settings = Settings(kubeconfig=server.kubeconfig)
     loads: list[int] = []
 
-    def load_bad_first() -> Configuration:
+    def load_bad_first() -> Access:
         loads.append(1)
         found = load(settings)
-        if len(loads) != 2:
-            found.api_key = {"BearerToken": "Bearer wrong"}
-            found.refresh_api_key_hook = None
-        return found
+        if len(loads) == 2:
+            return found
+        return attrs.evolve(found, authorization=lambda: "Bearer wrong")
 
     system = Clock.system()
     clock = Clock(system.now, lambda: next(now), system.sleep, system.chance)
@@ -231,47 +228,6 @@ def test_credentials_are_read_again_when_refused(server: Served) -> None:
     assert transport.request(Call("GET", PODS)).status == 200
     assert len(loads) == 2
     transport.close()
-
-
-@pytest.mark.parametrize("text", ["", "nonsense: [", "apiVersion: v1\nkind: Config\n"])
-def test_bad_credentials_are_told(tmp_path: Path, text: str) -> None:
-    """A kubeconfig that leads nowhere is an error of the settings."""
-    path = tmp_path / "kubeconfig"
-    path.write_text(text)
-    with pytest.raises(SettingsError, match="kubeconfig"):
-        load(Settings(kubeconfig=str(path)))
-    with pytest.raises(SettingsError, match="kubeconfig"):
-        load(Settings(), {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
-    with pytest.raises(SettingsError, match="kubeconfig"):
-        load(Settings(), {"KUBECONFIG": str(tmp_path / "missing")})
-
-
-def test_master_names_another_server(server: Served) -> None:
-    """Its URL wins over the kubeconfig's, whose credentials are still used."""
-    usual = load(Settings(kubeconfig=server.kubeconfig))
-    found = load(Settings(kubeconfig=server.kubeconfig, master="https://127.0.0.1:1/"))
-    assert found.host == "https://127.0.0.1:1"
-    assert found.cert_file == usual.cert_file
-
-
-def test_master_alone_is_enough(tmp_path: Path) -> None:
-    """Without any kubeconfig it is spoken to without credentials."""
-    config = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, str(tmp_path / "none"))
-        assert load(Settings(master="http://127.0.0.1:1"), {}).host.endswith(":1")
-        with pytest.raises(SettingsError, match="kubeconfig"):
-            load(Settings(), {})
-
-
-@pytest.mark.compat("operator.kubeconfig")
-def test_the_flag_wins_over_the_variable(server: Served) -> None:
-    """As kubectl has it."""
-    told = Settings(kubeconfig=server.kubeconfig)
-    host = load(told, {"KUBECONFIG": "/nowhere"}).host
-    assert host == load(told, {}).host
-    with pytest.raises(SettingsError):
-        load(Settings(), {"KUBECONFIG": "/nowhere"})
 
 
 def test_bytes_of_the_wire_are_no_events() -> None:

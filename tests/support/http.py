@@ -8,7 +8,6 @@ from urllib.parse import quote, urlencode
 import attrs
 import orjson
 import urllib3
-from kubernetes.client.rest import RESTClientObject
 from urllib3.exceptions import HTTPError
 
 from mpiop.k8s.credentials import load
@@ -25,16 +24,15 @@ class Http:
     """A handler of requests over HTTP; thread safe."""
 
     kubeconfig: str
-    _rest: RESTClientObject = attrs.field(init=False)
+    _pools: urllib3.PoolManager = attrs.field(init=False)
     _host: str = attrs.field(init=False)
     _headers: dict[str, str] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         found = load(Settings(kubeconfig=self.kubeconfig))
-        found.connection_pool_maxsize = 32
-        self._rest = RESTClientObject(found)
+        self._pools = found.connect(32)
         self._host = found.host
-        token = found.get_api_key_with_prefix("BearerToken", alias="authorization")
+        token = found.authorization()
         self._headers = {"user-agent": AGENT} | (
             {"authorization": token} if token else {}
         )
@@ -65,7 +63,7 @@ class Http:
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        self._rest.pool_manager.clear()
+        self._pools.clear()
 
     def _send(
         self, request: Request, *, preload: bool = True
@@ -75,7 +73,7 @@ class Http:
         if request.user != ADMIN:
             headers["impersonate-user"] = request.user
         query = f"?{urlencode(request.query)}" if request.query else ""
-        return self._rest.pool_manager.request(
+        return self._pools.request(
             request.method,
             f"{self._host}{quote(request.path)}{query}",
             body=request.body or None,
