@@ -10,7 +10,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,7 @@ from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get kno
 )
 from tests.support.machine import CAPABILITIES
 from tests.support.spread import ByFile, longest_first
+from tests.support.traced import traced_as_meant
 
 IN_CI = os.environ.get("CI", "") not in {"", "0", "false"}
 NETWORKS = Path("/sys/class/net"), Path("/run/netns")
@@ -90,6 +91,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         needed = {name for one in item.iter_markers("needs") for name in one.args}
         if needed & {"kubernetes", "control-plane", "gangs"}:
             item.add_marker(pytest.mark.kubernetes)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure coverage by the tests that state cases."""
+    with traced_as_meant(item):
+        return (yield)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
