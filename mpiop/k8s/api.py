@@ -4,7 +4,7 @@ Every write carries the identity of what it changes. Kubernetes' own models neve
 a manifest: they would drop the fields that they do not know.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import attrs
@@ -14,9 +14,9 @@ from mpiop.k8s.clock import Clock
 from mpiop.k8s.errors import ApiError, Fenced, from_reply
 from mpiop.k8s.kinds import EVENTS, PRIORITIES, RESOURCES
 from mpiop.k8s.retry import retried
-from mpiop.k8s.transport import Call, Reply, Stream, Transport
+from mpiop.k8s.transport import Call, Reply, Sent, Stream, Transport
 from mpiop.reconcile import names
-from mpiop.reconcile.actions import KindName, Ref
+from mpiop.reconcile.actions import Create, Delete, KindName, Ref
 from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.reading import integer, items, text
 
@@ -26,6 +26,7 @@ CREATED_WITH_CARE: Final = frozenset({"Pod", "Job"})
 _OK: Final = range(200, 300)
 
 Query = tuple[tuple[str, str], ...]
+SideBySide = Create | Delete
 Observer = Callable[[str, str, int], None]
 
 
@@ -104,16 +105,20 @@ class Api:
         self._observe("watch", kind, _OK.start)
         return answer
 
-    def create(self, ref: Ref, manifest: Json, *, dry_run: bool = False) -> Written:
-        """Create an object; for Pods and Jobs the answer warns of odd fields."""
-        query: Query = (("fieldManager", names.FIELD_MANAGER),)
-        if ref.kind in CREATED_WITH_CARE:
-            query = (*query, ("fieldValidation", "Warn"))
-        if dry_run:
-            query = (*query, ("dryRun", "All"))
-        path = RESOURCES[ref.kind].path(ref.namespace)
-        call = Call("POST", path, query, orjson.dumps(manifest))
-        return self._write("create", ref.kind, call, idempotent=False)
+    def create(
+        self,
+        ref: Ref,
+        manifest: Json,
+        *,
+        dry_run: bool = False,
+        sent: Sent | None = None,
+    ) -> Written:
+        """Create an object; for Pods and Jobs the answer warns of odd fields.
+
+        Where it was one of several, `sent` is what came of its first try.
+        """
+        call = sent.call if sent else self._creation(ref, manifest, dry_run=dry_run)
+        return self._write("create", ref.kind, call, sent, idempotent=False)
 
     def patch(
         self, ref: Ref, patch: Json, resource_version: str, subresource: str = ""
@@ -128,24 +133,27 @@ class Api:
         """Apply a JSON patch; its tests are what makes it safe."""
         return self._patch(ref, JSON_PATCH, orjson.dumps(operations))
 
-    def delete(
-        self, ref: Ref, uid: str, resource_version: str, grace: int | None
-    ) -> Written:
-        """Delete the object with this uid, in the background."""
-        preconditions = {"uid": uid}
-        if resource_version:
-            preconditions["resourceVersion"] = resource_version
-        options: dict[str, object] = {
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "propagationPolicy": "Background",
-            "preconditions": preconditions,
-        }
-        if grace is not None:
-            options["gracePeriodSeconds"] = grace
-        path = RESOURCES[ref.kind].path(ref.namespace, ref.name)
-        call = Call("DELETE", path, (), orjson.dumps(options))
-        return self._write("delete", ref.kind, call, idempotent=True)
+    def delete(self, action: Delete, sent: Sent | None = None) -> Written:
+        """Delete the object with this uid, in the background.
+
+        Where it was one of several, `sent` is what came of its first try.
+        """
+        call = sent.call if sent else self._deletion(action)
+        return self._write("delete", action.ref.kind, call, sent, idempotent=True)
+
+    def send_all(self, actions: Iterable[SideBySide]) -> Iterator[Sent]:
+        """Send creates and deletes, several at once; `create` and `delete` go on.
+
+        The first goes alone, each answer lets two more go, and an action is only taken
+        once whoever takes the answers has dealt with all that came.
+        """
+        calls = (
+            self._creation(one.ref, one.manifest)
+            if isinstance(one, Create)
+            else self._deletion(one)
+            for one in actions
+        )
+        return self._transport.request_all(calls)
 
     def create_event(self, namespace: str, manifest: Json) -> None:
         """Record an Event."""
@@ -170,6 +178,30 @@ class Api:
         reply = self._send("get", "Pod/log", Call("GET", path, query))
         return reply.body.decode(errors="replace")
 
+    def _creation(self, ref: Ref, manifest: Json, *, dry_run: bool = False) -> Call:
+        query: Query = (("fieldManager", names.FIELD_MANAGER),)
+        if ref.kind in CREATED_WITH_CARE:
+            query = (*query, ("fieldValidation", "Warn"))
+        if dry_run:
+            query = (*query, ("dryRun", "All"))
+        path = RESOURCES[ref.kind].path(ref.namespace)
+        return Call("POST", path, query, orjson.dumps(manifest))
+
+    def _deletion(self, action: Delete) -> Call:
+        ref, preconditions = action.ref, {"uid": action.uid}
+        if action.resource_version:
+            preconditions["resourceVersion"] = action.resource_version
+        options: dict[str, object] = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": preconditions,
+        }
+        if action.grace_seconds is not None:
+            options["gracePeriodSeconds"] = action.grace_seconds
+        path = RESOURCES[ref.kind].path(ref.namespace, ref.name)
+        return Call("DELETE", path, (), orjson.dumps(options))
+
     def _patch(
         self, ref: Ref, content_type: str, body: bytes, subresource: str = ""
     ) -> Written:
@@ -180,16 +212,32 @@ class Api:
         kind = f"{ref.kind}/{subresource}" if subresource else ref.kind
         return self._write("patch", kind, call, idempotent=True)
 
-    def _write(self, verb: str, kind: str, call: Call, *, idempotent: bool) -> Written:
-        reply = self._send(verb, kind, call, idempotent=idempotent)
+    def _write(
+        self,
+        verb: str,
+        kind: str,
+        call: Call,
+        sent: Sent | None = None,
+        *,
+        idempotent: bool,
+    ) -> Written:
+        reply = self._send(verb, kind, call, sent, idempotent=idempotent)
         return Written(_object(reply), reply.warnings)
 
     def _send(
-        self, verb: str, kind: str, call: Call, *, idempotent: bool = True
+        self,
+        verb: str,
+        kind: str,
+        call: Call,
+        sent: Sent | None = None,
+        *,
+        idempotent: bool = True,
     ) -> Reply:
         def once() -> Reply:
+            nonlocal sent
+            first, sent = sent, None
             try:
-                reply = self._transport.request(call)
+                reply = first.reply() if first else self._transport.request(call)
             except Fenced:
                 raise
             except ApiError:

@@ -1,4 +1,4 @@
-"""Drives an operator by threads: one a reflector, some workers, writers, an elector.
+"""Drives an operator by threads: one a reflector, some workers, an elector.
 
 The order in which it ends is what a graceful end is: no new turn, no new write; the
 writes that are on their way come back; then the lease is given back.
@@ -13,11 +13,10 @@ import attrs
 
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.errors import ApiError
-from mpiop.k8s.executor import Executor, Result
+from mpiop.k8s.executor import Executor
 from mpiop.k8s.fence import Fence
 from mpiop.k8s.kinds import RESOURCES
 from mpiop.k8s.leader import Elector
-from mpiop.k8s.pool import Pool
 from mpiop.k8s.pulse import Pulse
 from mpiop.k8s.reflector import Reflector
 from mpiop.k8s.rights import Rights
@@ -40,7 +39,6 @@ class Drive:
         turn: takes a key in hand and gives it back.
         has_synced: whether planning may begin.
         workers: threads that reconcile.
-        writers: threads that write side by side.
     """
 
     reflectors: Sequence[Reflector]
@@ -54,7 +52,6 @@ class Drive:
     rights: Rights
     has_synced: Callable[[], bool]
     workers: int
-    writers: int
     _stop: threading.Event = attrs.field(factory=threading.Event)
     _crash: Exception | None = None
 
@@ -79,16 +76,17 @@ class Drive:
             if self.elector is None
             else [self._thread("elector", self._step, "elector", self.elector.step)]
         )
-        with Pool[Result](self.writers, "writer") as pool:
-            self.executor.spawn = lambda calls: self._side_by_side(pool, calls)
-            for thread in [*threads, *leading]:
-                thread.start()
-            try:
-                self._sync()
-                stop.wait()
-            finally:
-                stop.set()
-                self._close(threads, leading)
+        self.executor.beat = lambda: self.pulse.beat(
+            threading.current_thread().name, TURN_SECONDS
+        )
+        for thread in [*threads, *leading]:
+            thread.start()
+        try:
+            self._sync()
+            stop.wait()
+        finally:
+            stop.set()
+            self._close(threads, leading)
         if self._crash is not None:
             raise self._crash
 
@@ -97,17 +95,6 @@ class Drive:
     ) -> threading.Thread:
         # A daemon: a call that hangs must not keep the process.
         return threading.Thread(target=target, args=args, name=name, daemon=True)
-
-    def _side_by_side(
-        self, pool: Pool[Result], calls: Sequence[Callable[[], Result]]
-    ) -> Sequence[Result]:
-        worker = threading.current_thread().name
-
-        def good(result: Result) -> bool:
-            self.pulse.beat(worker, TURN_SECONDS)
-            return result is None
-
-        return pool.run(calls, good)
 
     def _sync(self) -> None:
         refused_since: float | None = None

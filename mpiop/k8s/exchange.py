@@ -1,21 +1,20 @@
-"""One call over a kept connection: written in one piece, read by a parser in C.
+"""An answer, read by a parser in C, and the connections over which answers come.
 
 urllib3 opens the connections: TLS, whom to trust, what is kept and what has dropped.
-Sending by it costs several times what is computed for a worker otherwise, so its pools
-learn a leaner way here.
+Sending by it costs several times what is computed for a worker otherwise, so calls are
+written to them in one piece (flights.py).
 """
 
 from typing import Final, cast
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpResponseParser
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from mpiop.k8s.errors import Unreachable, Unsent
+from mpiop.k8s.errors import Unsent
 
 CONNECT_SECONDS: Final = 5.0
-CHUNK_BYTES: Final = 1 << 16
 FINAL: Final = 200  # below it an answer is an interim one
 
 
@@ -82,36 +81,14 @@ class Answer:
 
 
 class Lean(HTTPConnectionPool):
-    """A pool of connections to one server that can exchange a call for an answer."""
+    """A pool whose connections others write to and read from."""
 
-    def exchange(self, call: bytes, silence: float) -> Answer:
-        """Send a whole call and wait for the whole answer.
-
-        Args:
-            call: the request line, headers and body.
-            silence: seconds without a byte after which the answer counts as lost.
+    def connected(self, patience: float) -> HTTPConnection:
+        """Take a connection that is kept, or open one.
 
         Raises:
-            Unreachable: no answer came; `Unsent` where no connection did.
+            Unsent: none came about in so many seconds.
         """
-        connection = self._connected(min(CONNECT_SECONDS, silence))
-        answer = Answer()
-        try:
-            wire = connection.sock
-            wire.settimeout(silence)
-            wire.sendall(call)
-            while not answer.complete:
-                answer.feed(wire.recv(CHUNK_BYTES))
-        except (OSError, EOFError, HttpParserError) as error:
-            raise Unreachable(0, "Unreachable", str(error)) from error
-        finally:
-            if not answer.may_go_on:
-                connection.close()
-            self._put_conn(connection)
-        return answer
-
-    def _connected(self, patience: float) -> HTTPConnection:
-        """Take a connection that is kept, or open one."""
         connection: HTTPConnection | None = None
         try:
             connection = cast("HTTPConnection", self._get_conn())
@@ -120,10 +97,17 @@ class Lean(HTTPConnectionPool):
                 connection.connect()
         except (HTTPError, OSError) as error:  # OSError: from within TLS
             if connection is not None:
-                connection.close()
-                self._put_conn(connection)
+                self.give_back(connection, good=False)
             raise Unsent(0, "Unreachable", str(error)) from error
         return connection
+
+    def give_back(self, connection: HTTPConnection, *, good: bool) -> None:
+        """Keep a connection for the next call, or close what is no good for it."""
+        if good:
+            connection.sock.settimeout(connection.timeout)
+        else:
+            connection.close()
+        self._put_conn(connection)
 
 
 class LeanTLS(Lean, HTTPSConnectionPool):

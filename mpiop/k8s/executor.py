@@ -4,16 +4,16 @@ It never decides. What a refusal teaches becomes a finding for the next plan; wh
 written is waited for before the job is planned again.
 """
 
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final, assert_never
+from itertools import groupby, takewhile
+from typing import assert_never
 
 import attrs
 
 from mpiop.k8s import launching, ownership
-from mpiop.k8s.api import Api, Written
+from mpiop.k8s.api import Api, SideBySide, Written
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.errors import AlreadyExists, ApiError, NotFound
 from mpiop.k8s.events import event
@@ -23,6 +23,7 @@ from mpiop.k8s.ownership import Owner, owner_of
 from mpiop.k8s.refusals import finding, in_the_way, judged
 from mpiop.k8s.store import version
 from mpiop.k8s.subject import Subject
+from mpiop.k8s.transport import Sent
 from mpiop.reconcile.actions import (
     Action,
     Adopt,
@@ -41,22 +42,10 @@ from mpiop.reconcile.reading import dig, integer
 from mpiop.reconcile.snapshot import Finding, FindingKind
 
 Result = ApiError | Finding | None
-Spawn = Callable[[Sequence[Callable[[], Result]]], Sequence[Result]]
 Counter = Callable[[Count, str], None]
 KeyMaker = Callable[[], Mapping[str, str]]
 
-SIDE_BY_SIDE: Final = (Create, Delete)
 log = logging.getLogger(__name__)
-
-
-def one_by_one(calls: Sequence[Callable[[], Result]]) -> Sequence[Result]:
-    """Spawn nothing: run each call after the other, until one fails."""
-    results: list[Result] = []
-    for call in calls:
-        results.append(call())
-        if results[-1] is not None:
-            break
-    return results
 
 
 @attrs.frozen
@@ -81,8 +70,7 @@ class Executor:
     """Does what plans ask for.
 
     Attributes:
-        spawn: runs calls side by side, ever more at once until one fails; gives the
-            results of those that were begun, in their order.
+        beat: told after each write that it goes on.
         count: adds to a metric, for a job of that namespace.
         make_keys: makes the data of a job's ssh Secret.
     """
@@ -91,9 +79,9 @@ class Executor:
     clock: Clock
     freshness: Freshness
     lessons: Lessons
-    spawn: Spawn
     count: Counter
     make_keys: KeyMaker
+    beat: Callable[[], None] = lambda: None
 
     def execute(self, job: Subject, actions: Sequence[Action]) -> Report:
         """Carry out actions until one fails.
@@ -102,9 +90,14 @@ class Executor:
         counts that follow a status that was written.
         """
         acted = 0
-        for _, group in itertools.groupby(actions, key=_together):
+        for _, group in groupby(actions, key=_together):
             members = tuple(group)
-            results = self.spawn([partial(self._try, job, one) for one in members])
+            together = [one for one in members if isinstance(one, SideBySide)]
+            results = (
+                self._side_by_side(job, together)
+                if together
+                else [self._try(job, members[0])]
+            )
             failed = [result for result in results if result is not None]
             acted += len(results) - len(failed)
             if failed:
@@ -142,16 +135,32 @@ class Executor:
         self.lessons.learn(job.uid, found, action)
         return False
 
-    def _try(self, job: Subject, action: Action) -> Result:
+    def _side_by_side(
+        self, job: Subject, actions: Sequence[SideBySide]
+    ) -> Sequence[Result]:
+        """Send neighbours until one fails; give what came of those that were sent."""
+        results: dict[int, Result] = {}
+        failed: list[Result] = []
+        for sent in self.api.send_all(takewhile(lambda _: not failed, actions)):
+            result = self._try(job, actions[sent.index], sent)
+            results[sent.index] = result
+            if result is not None:
+                failed.append(result)
+            self.beat()
+        return [results[index] for index in sorted(results)]
+
+    def _try(self, job: Subject, action: Action, sent: Sent | None = None) -> Result:
         try:
-            return self._perform(job, action)
+            return self._perform(job, action, sent)
         except ApiError as error:
             return error
 
-    def _perform(self, job: Subject, action: Action) -> Finding | None:
+    def _perform(
+        self, job: Subject, action: Action, sent: Sent | None = None
+    ) -> Finding | None:
         match action:
             case Create(ref, manifest):
-                call = partial(self._create, job, ref, manifest)
+                call = partial(self._create, job, ref, manifest, sent)
                 return judged(job, ref, call)
             case CreateSSHSecret(ref, manifest):
                 return judged(job, ref, partial(self._create_secret, ref, manifest))
@@ -162,7 +171,7 @@ class Executor:
             case Patch(ref):
                 return judged(job, ref, partial(self._patch, job, action))
             case Delete(ref):
-                return judged(job, ref, partial(self._delete, job, action))
+                return judged(job, ref, partial(self._delete, job, action, sent))
             case PatchStatus(ref, patch, resource_version):
                 written = self.api.patch(ref, patch, resource_version, "status")
                 self._wrote(job, ref, written)
@@ -175,9 +184,11 @@ class Executor:
                 assert_never(action)
         return None
 
-    def _create(self, job: Subject, ref: Ref, manifest: Json) -> Finding | None:
+    def _create(
+        self, job: Subject, ref: Ref, manifest: Json, sent: Sent | None = None
+    ) -> Finding | None:
         try:
-            written = self.api.create(ref, manifest)
+            written = self.api.create(ref, manifest, sent=sent)
         except AlreadyExists:
             return self._settle_name(job, ref, manifest)
         self._wrote(job, ref, written)
@@ -229,12 +240,10 @@ class Executor:
         self._wrote(job, action.ref, written)
         self.lessons.drop(job.uid, action.ref)
 
-    def _delete(self, job: Subject, action: Delete) -> None:
+    def _delete(self, job: Subject, action: Delete, sent: Sent | None = None) -> None:
         ref, uid = action.ref, action.uid
         try:
-            written = self.api.delete(
-                ref, uid, action.resource_version, action.grace_seconds
-            )
+            written = self.api.delete(action, sent)
         except NotFound:
             written = Written({})
         if _stays(written.manifest):
@@ -276,7 +285,7 @@ class Executor:
 
 def _together(action: Action) -> object:
     """Group neighbours that may run side by side: same verb, same kind."""
-    if isinstance(action, SIDE_BY_SIDE):
+    if isinstance(action, SideBySide):
         return type(action), action.ref.kind
     return id(action)
 

@@ -7,7 +7,7 @@ wait, and who speaks.
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, cast
 from urllib.parse import quote, urlencode, urlsplit
@@ -23,10 +23,12 @@ from urllib3.exceptions import (
 from mpiop import __version__
 from mpiop.k8s.access import Access
 from mpiop.k8s.clock import Clock
-from mpiop.k8s.errors import Unreachable, Unsent
-from mpiop.k8s.exchange import CHUNK_BYTES, CONNECT_SECONDS, POOLS, Lean
-from mpiop.k8s.transport import Call, Reply, Stream
+from mpiop.k8s.errors import ApiError, Unreachable, Unsent
+from mpiop.k8s.exchange import CONNECT_SECONDS, POOLS, Answer, Lean
+from mpiop.k8s.flights import CHUNK_BYTES, Flights, Outcome, one_by_one
+from mpiop.k8s.transport import Call, Reply, Sent, Stream
 
+CONNECTIONS: Final = 64  # kept open between calls
 READ_SECONDS: Final = 35.0  # an API server gives a webhook at most 30
 RELOAD_SECONDS: Final = 10.0
 TOKEN_SECONDS: Final = 1.0
@@ -41,15 +43,15 @@ class HttpTransport:
 
     Args:
         load: reads the credentials; called again when they are no more accepted.
-        connections: how many are kept open between calls.
+        most: how many calls of one `request_all` are on their way at once.
     """
 
     def __init__(
-        self, load: Callable[[], Access], clock: Clock, connections: int = 64
+        self, load: Callable[[], Access], clock: Clock, most: int = 16
     ) -> None:
         self._load = load
         self._clock = clock
-        self._connections = connections
+        self._most = most
         self._lock = threading.Lock()
         self._open()
 
@@ -64,6 +66,23 @@ class HttpTransport:
         if reply.status == UNAUTHORIZED and self._reloaded():
             reply = self._exchange(call, silence)
         return reply
+
+    def request_all(self, calls: Iterator[Call]) -> Iterator[Sent]:
+        """Send calls, several at once; give what came of each, as it comes."""
+        if self._pool.proxy is not None:
+            yield from one_by_one(self.request, calls)
+            return
+        begun: list[Call] = []
+
+        def messages() -> Iterator[bytes]:
+            for call in calls:
+                begun.append(call)
+                yield self._written(call)
+
+        flights = Flights(self._pool, messages(), self._most, READ_SECONDS)
+        for index, outcome in flights.outcomes():
+            call = begun[index]
+            yield Sent(index, call, self._answered(call, outcome))
 
     def watch(self, call: Call, silence: float) -> Stream | Reply:
         """Open a watch; a Reply where the server answers anything but 200.
@@ -85,7 +104,7 @@ class HttpTransport:
 
     def _open(self) -> None:
         self._access = self._load()
-        self._pools = self._access.connect(self._connections)
+        self._pools = self._access.connect(CONNECTIONS)
         self._pools.pool_classes_by_scheme = POOLS
         server = self._pools.connection_from_url(self._access.host)
         self._pool = cast("Lean", server)
@@ -120,17 +139,27 @@ class HttpTransport:
                 self._token, self._asked = self._access.authorization(), now
             return self._token
 
+    def _answered(self, call: Call, outcome: Outcome) -> Reply | ApiError:
+        """Give what came of a call; with other credentials where those are old."""
+        if isinstance(outcome, Unreachable):
+            return outcome
+        reply = _read(outcome)
+        if reply.status != UNAUTHORIZED or not self._reloaded():
+            return reply
+        try:
+            return self.request(call)
+        except ApiError as error:
+            return error
+
     def _exchange(self, call: Call, silence: float) -> Reply:
         """Send a call and read its answer, by the leaner way where there is one."""
         if self._pool.proxy is not None:
             return _whole(self._send(call, silence))
-        answer = self._pool.exchange(self._written(call), silence)
-        headers = answer.headers
-        told = [
-            value.decode("latin-1") for name, value in headers if name == b"retry-after"
-        ]
-        warned = [value.decode() for name, value in headers if name == b"warning"]
-        return _reply(answer.status, answer.body, warned, told)
+        flights = Flights(self._pool, iter([self._written(call)]), 1, silence)
+        [(_, outcome)] = flights.outcomes()
+        if isinstance(outcome, Unreachable):
+            raise outcome
+        return _read(outcome)
 
     def _written(self, call: Call) -> bytes:
         """Write a call as HTTP/1.1."""
@@ -215,6 +244,16 @@ class HttpStream:
 def _target(path: str, query: tuple[tuple[str, str], ...]) -> str:
     """Quote a path and what is asked of it; creates repeat theirs a thousand times."""
     return f"{quote(path)}{'?' if query else ''}{urlencode(query)}"
+
+
+def _read(answer: Answer) -> Reply:
+    """Give an answer with what two of its headers say."""
+    headers = answer.headers
+    told = [
+        value.decode("latin-1") for name, value in headers if name == b"retry-after"
+    ]
+    warned = [value.decode() for name, value in headers if name == b"warning"]
+    return _reply(answer.status, answer.body, warned, told)
 
 
 def _whole(response: urllib3.BaseHTTPResponse) -> Reply:

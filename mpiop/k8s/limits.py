@@ -5,9 +5,10 @@ it answers (429, Retry-After) is honoured.
 """
 
 import threading
+from collections.abc import Iterator
 
 from mpiop.k8s.clock import Clock
-from mpiop.k8s.transport import Call, Reply, Stream, Transport
+from mpiop.k8s.transport import Call, Reply, Sent, Stream, Transport
 
 
 class TokenBucket:
@@ -50,6 +51,16 @@ class Paced:
         """Send a call when its turn has come."""
         self._wait()
         return self._transport.request(call)
+
+    def request_all(self, calls: Iterator[Call]) -> Iterator[Sent]:
+        """Send calls, several at once, each when its turn has come."""
+
+        def in_turn() -> Iterator[Call]:
+            for call in calls:
+                self._wait()
+                yield call
+
+        return self._transport.request_all(in_turn())
 
     def watch(self, call: Call, silence: float) -> Stream | Reply:
         """Open a watch when its turn has come."""

@@ -13,7 +13,7 @@ from mpiop.k8s.clock import Clock
 from mpiop.k8s.controller import Controller, Planner
 from mpiop.k8s.credentials import load
 from mpiop.k8s.driving import Drive
-from mpiop.k8s.executor import Executor, KeyMaker, one_by_one
+from mpiop.k8s.executor import Executor, KeyMaker
 from mpiop.k8s.fence import Fence
 from mpiop.k8s.freshness import Freshness
 from mpiop.k8s.http import HttpTransport
@@ -101,7 +101,6 @@ class Operator:
             clock,
             freshness,
             lessons,
-            spawn=one_by_one,
             count=self.metrics.count,
             make_keys=make_keys,
         )
@@ -178,7 +177,6 @@ class Operator:
             rights=self.rights,
             has_synced=lambda: self.has_synced,
             workers=self._settings.workers,
-            writers=self._settings.writers,
         ).run(stop)
 
     def close(self) -> None:
@@ -231,7 +229,7 @@ def connect(settings: Settings) -> Operator:
         SettingsError: there are no credentials, or they cannot be read.
     """
     clock = Clock.system()
-    transport = HttpTransport(lambda: load(settings), clock)
+    transport = HttpTransport(lambda: load(settings), clock, settings.writers)
     identity = f"{socket.gethostname()}_{uuid.uuid4()}" if settings.leader_elect else ""
     return Operator(
         settings,

@@ -115,7 +115,7 @@ class Settings:
         validator=_positive,
     )
     writers: int = _field(
-        16, "creates and deletes sent side by side", validator=_positive
+        16, "creates or deletes of a job on their way at once", validator=_positive
     )
     resync_seconds: float = _field(
         600.0,

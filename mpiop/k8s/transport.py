@@ -4,7 +4,7 @@ Production speaks to a server (`http.py`), tests to an object in memory; nothing
 this protocol can tell which.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
 import attrs
@@ -46,6 +46,30 @@ class Reply:
     retry_after: float | None = None
 
 
+@attrs.frozen
+class Sent:
+    """What came of one of several calls.
+
+    Attributes:
+        index: which of the calls it was.
+        answer: or the `errors.ApiError` that is there in its place.
+    """
+
+    index: int
+    call: Call
+    answer: Reply | Exception
+
+    def reply(self) -> Reply:
+        """Give the answer.
+
+        Raises:
+            errors.ApiError: none came.
+        """
+        if isinstance(self.answer, Reply):
+            return self.answer
+        raise self.answer
+
+
 class Stream(Protocol):
     """An open watch."""
 
@@ -67,11 +91,20 @@ class Stream(Protocol):
 class Transport(Protocol):
     """The way to an API server.
 
-    Both methods raise `errors.Unreachable` where no answer comes.
+    Methods raise `errors.Unreachable` where no answer comes.
     """
 
     def request(self, call: Call) -> Reply:
         """Send a call and wait for the whole answer."""
+        ...
+
+    def request_all(self, calls: Iterator[Call]) -> Iterator[Sent]:
+        """Send calls, several at once; give what came of each, as it comes.
+
+        The first goes alone, each answer lets two more go, up to a limit. A call is
+        taken from the iterator when it can be sent, after all that had come was given:
+        who takes the answers can end the calls.
+        """
         ...
 
     def watch(self, call: Call, silence: float) -> Stream | Reply:

@@ -12,10 +12,11 @@ from mpiop.k8s.transport import Call, Reply, Stream
 from tests.contract.servers import Api, Ask
 from tests.contract.test_access import grant, rule
 from tests.support.timing import FakeTime
+from tests.support.transport import OneByOne
 
 
 @attrs.frozen
-class Through:
+class Through(OneByOne):
     """An operator's transport to the server under test, as some user."""
 
     api: Api

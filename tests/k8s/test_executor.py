@@ -1,6 +1,7 @@
 """One action, one call: order, concurrency, live reads and what refusals become."""
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -10,7 +11,7 @@ import pytest
 from mpiop.k8s import events
 from mpiop.k8s.api import Api
 from mpiop.k8s.errors import Conflict, Fenced, NotFound
-from mpiop.k8s.executor import Executor, Report, Result, one_by_one
+from mpiop.k8s.executor import Executor, Report
 from mpiop.k8s.fence import Fence
 from mpiop.k8s.freshness import Freshness
 from mpiop.k8s.lessons import Lesson, Lessons
@@ -18,7 +19,7 @@ from mpiop.k8s.looks import answers
 from mpiop.k8s.ownership import labelling
 from mpiop.k8s.store import Store
 from mpiop.k8s.subject import Subject
-from mpiop.k8s.transport import Call, Reply
+from mpiop.k8s.transport import Call, Reply, Sent
 from mpiop.reconcile.actions import (
     Action,
     Adopt,
@@ -38,7 +39,7 @@ from mpiop.reconcile.actions import (
 )
 from mpiop.reconcile.snapshot import FindingKind
 from tests.support.timing import FakeTime
-from tests.support.transport import status_reply
+from tests.support.transport import OneByOne, status_reply
 
 JOB = Subject("default", "pi", "uid", 3)
 MPIJOB = Ref("MPIJob", "default", "pi")
@@ -46,11 +47,23 @@ LAUNCHER = Ref("Job", "default", "pi-launcher")
 
 
 @attrs.define
-class Server:
+class Server(OneByOne):
     """Says yes to everything, but for the calls that it has another answer to."""
 
     replies: dict[tuple[str, str], Reply] = attrs.field(factory=dict)
+    once: dict[tuple[str, str], Reply] = attrs.field(factory=dict)
     calls: list[Call] = attrs.field(factory=list)
+    together: list[int] = attrs.field(factory=list)
+    at_once: int = 1
+
+    def request_all(self, calls: Iterator[Call]) -> Iterator[Sent]:
+        """Answer so many at once; note how many came."""
+        self.together.append(0)
+        while taken := [*itertools.islice(calls, self.at_once)]:
+            for call in taken:
+                index = self.together[-1]
+                self.together[-1] += 1
+                yield Sent(index, call, self.request(call))
 
     def request(self, call: Call) -> Reply:
         self.calls.append(call)
@@ -59,7 +72,8 @@ class Server:
             if (call.method == "POST")
             else call.path.rpartition("/")[2]
         )
-        found = self.replies.get((call.method, name))
+        place = call.method, name
+        found = self.once.pop(place, None) or self.replies.get(place)
         return found or Reply(200, b'{"metadata":{"resourceVersion":"9"}}')
 
     def watch(self, call: Call, silence: float) -> Reply:
@@ -94,11 +108,7 @@ def world() -> World:
     return make()
 
 
-def make(
-    spawn: Callable[[Sequence[Callable[[], Result]]], Sequence[Result]] = one_by_one,
-    *,
-    leader: bool = True,
-) -> World:
+def make(*, leader: bool = True) -> World:
     time, server = FakeTime(), Server()
     counted: list[tuple[str, Mapping[str, str]]] = []
     executor = Executor(
@@ -106,7 +116,6 @@ def make(
         time.clock,
         Freshness(Store(), time.clock, lambda _kind, _namespace: None),
         Lessons(time.clock),
-        spawn,
         lambda action, _namespace: counted.append((action.metric, action.labels)),
         lambda: {"ssh-privatekey": "a2V5"},
     )
@@ -194,18 +203,29 @@ def test_nothing_is_told_without_the_status(world: World) -> None:
     assert world.counted == []
 
 
-def test_only_neighbours_of_a_kind_go_together() -> None:
+def test_only_neighbours_of_a_kind_go_together(world: World) -> None:
     """A RoleBinding waits for its Role, Pods for their ConfigMap."""
-    batches: list[int] = []
+    world.run(create("r", "Role"), create("r", "RoleBinding"), *map(create, "abc"))
+    assert world.server.together == [1, 1, 3]
 
-    def spawn(calls: Sequence[Callable[[], Result]]) -> Sequence[Result]:
-        batches.append(len(calls))
-        return one_by_one(calls)
 
-    make(spawn).run(
-        create("r", "Role"), create("r", "RoleBinding"), *map(create, "abc")
-    )
-    assert batches == [1, 1, 3]
+def test_what_was_sent_beside_a_failure_counts(world: World) -> None:
+    """Nothing is begun after it; what was on its way is dealt with all the same."""
+    world.server.at_once = 3
+    world.server.replies["POST", "b"] = status_reply(403, "Forbidden")
+    report = world.run(*map(create, "abcdef"))
+    assert world.server.together == [3]
+    assert report.finding is not None
+    assert report.acted == 2
+    assert world.executor.freshness.wait(JOB.uid) > 0  # both Pods are waited for
+
+
+def test_what_may_be_tried_again_is(world: World) -> None:
+    """A server that asks to wait is waited for; others go on after that."""
+    world.server.once["POST", "b"] = status_reply(429, "TooManyRequests", 3.0)
+    assert world.run(*map(create, "abc")) == Report(acted=3)
+    names = [body["metadata"]["name"] for body in world.server.bodies()]
+    assert names == ["a", "b", "b", "c"]
 
 
 @pytest.mark.parametrize(

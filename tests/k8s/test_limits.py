@@ -1,6 +1,7 @@
-"""Rates, the fence around writes, the pool and the pulse, each by itself."""
+"""Rates, the fence around writes, each by itself."""
 
 import threading
+from collections.abc import Generator
 
 import pytest
 from hypothesis import given
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 from mpiop.k8s.errors import Fenced
 from mpiop.k8s.fence import Fence
 from mpiop.k8s.limits import Paced, TokenBucket
-from mpiop.k8s.pool import Pool, SlowStart, Task
 from mpiop.k8s.transport import Call, Reply
 from tests.support.scripted import Scripted, ScriptedStream
 from tests.support.timing import FakeTime
+from tests.support.transport import OneByOne
 
 PATIENCE = 30.0
 OK = Reply(200, b"{}")
@@ -60,7 +61,7 @@ def test_calls_and_watches_wait_their_turn() -> None:
     paced.close()
 
 
-class Slow:
+class Slow(OneByOne):
     """A transport that answers when it is told to."""
 
     def __init__(self) -> None:
@@ -94,66 +95,46 @@ def test_a_fence_that_is_shut_waits_for_what_is_on_its_way() -> None:
     """It tells whether the last write came back in time; no other leaves."""
     slow = Slow()
     fence = Fence(slow, lambda: True)
-    with Pool[Reply](1, "writer") as pool:
-        calls = [lambda: fence.request(WRITE)]
-        thread = threading.Thread(target=lambda: pool.run(calls))
-        thread.start()
-        assert slow.arrived.wait(PATIENCE)
-        assert not fence.shut(0.01)
-        with pytest.raises(Fenced):
-            fence.request(WRITE)
-        slow.answer.set()
-        assert fence.shut(PATIENCE)
-        thread.join(PATIENCE)
+    thread = threading.Thread(target=lambda: [*fence.request_all(iter([WRITE]))])
+    thread.start()
+    assert slow.arrived.wait(PATIENCE)
+    assert not fence.shut(0.01)
+    with pytest.raises(Fenced):
+        fence.request(WRITE)
+    slow.answer.set()
+    assert fence.shut(PATIENCE)
+    thread.join(PATIENCE)
 
 
-def test_a_pool_gives_results_in_order_and_raises_what_was_raised() -> None:
-    """Calls run side by side; which one ends first does not matter."""
-    gate = threading.Event()
-
-    def first() -> int:
-        assert gate.wait(PATIENCE)
-        return 1
-
-    def second() -> int:
-        gate.set()
-        return 2
-
-    def broken() -> int:
-        raise LookupError
-
-    with Pool[int](2, "writer") as pool:
-        assert list(pool.run([int, first, second])) == [0, 1, 2]
-        with pytest.raises(LookupError):
-            list(pool.run([broken]))
-        assert list(pool.run([])) == []
-        names = [t for t in threading.enumerate() if t.name.startswith("writer-")]
-        assert all(thread.daemon for thread in names)
-    for thread in names:
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
-
-
-@pytest.mark.parametrize(
-    ("most", "bad", "rounds"),
-    [
-        (16, None, [1, 2, 4, 8, 5]),
-        (4, None, [1, 2, 4, 4, 4, 4, 1]),
-        (16, 2, [1, 2, 2]),
-        (16, 0, [1]),
-    ],
-)
-@pytest.mark.defect("D12")
-def test_creates_start_slowly(most: int, bad: int | None, rounds: list[int]) -> None:
-    """Side by side go 1, 2, 4, ...; once one has failed no other begins."""
-    tasks: list[Task] = []
-    calls = [lambda index=index: index for index in range(20)]
-    group = SlowStart[int](calls, lambda index: index != bad, most, tasks.append)
+def test_each_of_several_writes_passes_the_fence_in_turn() -> None:
+    """Where the right has lapsed between two of them, no other leaves."""
+    may = [True]
+    fence = Fence(Scripted([OK]), lambda: may[0])
     found = []
-    while tasks:
-        found.append(len(tasks))
-        taken, tasks[:] = tasks[:], []
-        for task in taken:
-            task()
-    assert found == rounds
-    assert group.results() == list(range(sum(rounds)))
+    for sent in fence.request_all(iter([WRITE] * 5)):
+        found.append(sent)
+        may[0] = len(found) < 2
+    assert [sent.index for sent in found] == [0, 1, 2]
+    assert [sent.answer for sent in found[:2]] == [OK, OK]
+    with pytest.raises(Fenced):
+        found[2].reply()
+    assert fence.shut(0.0)
+
+
+def test_what_nobody_waits_for_is_not_on_its_way() -> None:
+    """A caller that ends in the middle leaves nothing that a fence would wait for."""
+    fence = Fence(Scripted([OK]), lambda: True)
+    sent = fence.request_all(iter([WRITE] * 5))
+    next(sent)
+    assert isinstance(sent, Generator)
+    sent.close()
+    assert fence.shut(0.0)
+
+
+@pytest.mark.compat("operator.limits")
+def test_each_of_several_calls_waits_its_turn() -> None:
+    """As if they were sent one by one."""
+    time = FakeTime()
+    paced = Paced(Scripted([OK]), time.clock, TokenBucket(time.clock, 2.0, 2))
+    assert len([*paced.request_all(iter([WRITE] * 4))]) == 4
+    assert time.slept == pytest.approx([0.5, 0.5])

@@ -27,7 +27,7 @@ from tests.support.scripted import (
     pod,
 )
 from tests.support.timing import FakeTime
-from tests.support.transport import status_reply
+from tests.support.transport import OneByOne, status_reply
 
 JOB = {"metadata": {"name": "pi", "namespace": "default", "uid": "job"}}
 
@@ -302,7 +302,7 @@ def test_any_stream_leads_to_the_truth(lines: list[Any]) -> None:
 
 
 @attrs.define
-class Truth:
+class Truth(OneByOne):
     """A server with Pods, whose watches break as told."""
 
     pods: dict[str, int] = attrs.field(factory=dict)

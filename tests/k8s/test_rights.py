@@ -11,12 +11,12 @@ from mpiop.k8s.rights import Right, Rights, needed
 from mpiop.k8s.settings import Settings
 from mpiop.k8s.transport import Call, Reply
 from tests.support.timing import FakeTime
-from tests.support.transport import status_reply
+from tests.support.transport import OneByOne, status_reply
 
 NO_ELECTION = Settings(leader_elect=False)
 
 
-class Reviewer:
+class Reviewer(OneByOne):
     """Grants everything but what it is told to refuse."""
 
     def __init__(self, *refused: str) -> None:

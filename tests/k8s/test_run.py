@@ -21,6 +21,7 @@ from mpiop.reconcile.snapshot import Snapshot
 from tests.support import toy
 from tests.support.crd import PERMISSIVE
 from tests.support.served import Served, served
+from tests.support.transport import OneByOne
 
 DEADLINE = 30.0
 JOBS = "/apis/kubeflow.org/v2beta1/namespaces/default/mpijobs"
@@ -151,7 +152,7 @@ def test_a_cache_that_stands_still_ends_the_operator(transport: HttpTransport) -
 def test_a_refused_start_is_an_error(transport: HttpTransport) -> None:
     """Without the right to list MPIJobs there is nothing to run for."""
 
-    class Refusing(HttpTransport):
+    class Refusing(OneByOne, HttpTransport):
         def __init__(self) -> None:
             """Stay without a server."""
 
@@ -178,7 +179,7 @@ def test_a_write_that_does_not_come_back_keeps_neither_process_nor_lease(
     """It ends all the same; the lease then runs out, for the write may yet arrive."""
     arrived, answer = threading.Event(), threading.Event()
 
-    class Hanging(HttpTransport):
+    class Hanging(OneByOne, HttpTransport):
         def __init__(self) -> None:
             """Stay without a server."""
 

@@ -194,10 +194,10 @@ MUTANTS: Final = (
     ),
     Mutant(
         "creates start slowly",
-        "k8s/pool.py",
-        "            self._begin(1)\n",
-        "            self._begin(self._most)\n",
-        ("tests/k8s/test_limits.py", "test_creates_start_slowly"),
+        "k8s/flights.py",
+        "min(self._ended + 1, self._most)",
+        "self._most",
+        ("tests/k8s/test_flights.py", "test_calls_start_slowly"),
     ),
     Mutant(
         "nothing is told without the status",

@@ -8,7 +8,7 @@ import orjson
 
 from mpiop.k8s.api import Api
 from mpiop.k8s.clock import Clock
-from mpiop.k8s.executor import Executor, one_by_one
+from mpiop.k8s.executor import Executor
 from mpiop.k8s.freshness import Freshness
 from mpiop.k8s.leader import Elector, Lock
 from mpiop.k8s.lessons import Lessons
@@ -36,7 +36,7 @@ from tests.reconcile.test_gang_world import World
 from tests.support.gangs import POD_GROUPS
 from tests.support.harness import MPIJOBS, Harness
 from tests.support.timing import FakeTime
-from tests.support.transport import VERBS, status_reply
+from tests.support.transport import VERBS, OneByOne, status_reply
 
 RBAC: Final = "rbac.authorization.k8s.io/v1"
 LEASES: Final = Resource("coordination.k8s.io/v1", "leases")
@@ -74,7 +74,7 @@ def life_calls(scheduler: str = "") -> list[Call]:
 
 
 @attrs.define
-class Obliging:
+class Obliging(OneByOne):
     """A server that does what it is asked; or one where each name is ours already."""
 
     uid: str
@@ -107,7 +107,6 @@ def calls_of(job: Subject, action: Action, *, taken: bool) -> list[Call]:
         time.clock,
         Freshness(Store(), time.clock, lambda _kind, _namespace: None),
         Lessons(time.clock),
-        one_by_one,
         count=lambda *_: None,
         make_keys=lambda: {"ssh-privatekey": "a2V5"},
     )

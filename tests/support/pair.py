@@ -14,7 +14,13 @@ from mpiop.k8s.transport import Call, Reply
 from mpiop.local.client import Json
 from tests.support.crd import PERMISSIVE
 from tests.support.harness import Harness
-from tests.support.transport import Crash, Faults, LocalStream, LocalTransport
+from tests.support.transport import (
+    Crash,
+    Faults,
+    LocalStream,
+    LocalTransport,
+    OneByOne,
+)
 
 LEASES: Final = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 
@@ -24,7 +30,7 @@ def _undisturbed(_call: Call) -> None:
 
 
 @attrs.define
-class Watched:
+class Watched(OneByOne):
     """One operator's transport: no write leaves it while another may write.
 
     Attributes:

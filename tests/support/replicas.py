@@ -14,7 +14,7 @@ from mpiop.k8s.errors import Unreachable, Unsent
 from mpiop.k8s.leader import Elector, Lock
 from mpiop.k8s.transport import Call, Reply
 from mpiop.local.apiserver.server import ApiServer
-from tests.support.transport import LocalStream, LocalTransport
+from tests.support.transport import LocalStream, LocalTransport, OneByOne
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
@@ -26,7 +26,7 @@ def _at_once(_when: str) -> None:
 
 
 @attrs.define
-class Link:
+class Link(OneByOne):
     """A replica's way to the API server, and what is wrong with it.
 
     Attributes:

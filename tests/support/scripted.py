@@ -6,6 +6,7 @@ import attrs
 import orjson
 
 from mpiop.k8s.transport import Call, Reply
+from tests.support.transport import OneByOne
 
 Answer = Reply | Exception
 
@@ -60,7 +61,7 @@ class ScriptedStream:
 
 
 @attrs.define
-class Scripted:
+class Scripted(OneByOne):
     """Answers each call by the next entry, the last entry again and again."""
 
     answers: list[Answer] = attrs.field(factory=list)

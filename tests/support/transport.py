@@ -1,18 +1,29 @@
 """The operator's way to the embedded API server in the same thread, with faults."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 import orjson
 
 from mpiop.k8s.errors import Unreachable
-from mpiop.k8s.transport import Call, Reply
+from mpiop.k8s.flights import one_by_one
+from mpiop.k8s.transport import Call, Reply, Sent
 from mpiop.local.apiserver.wire import Forward, Request, Response, Watch
 
 Handle = Callable[[Request], Response | Watch | Forward]
 Disturb = Callable[[str, list[bytes]], list[bytes]]
 VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+
+
+class OneByOne:
+    """A transport that sends a call when the one before it is answered."""
+
+    def request(self, call: Call) -> Reply:
+        raise NotImplementedError(call)
+
+    def request_all(self, calls: Iterator[Call]) -> Iterator[Sent]:
+        return one_by_one(self.request, calls)
 
 
 class Crash(BaseException):
@@ -68,7 +79,7 @@ class LocalStream:
 
 
 @attrs.define
-class LocalTransport:
+class LocalTransport(OneByOne):
     """Calls the server's `handle`; counts writes by verb and resource."""
 
     handle: Handle

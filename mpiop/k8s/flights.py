@@ -1,0 +1,148 @@
+"""Calls on their way, several at once, sent and read by one thread.
+
+A thread for each would cost more than the calls: all of them want the interpreter when
+their answers come, and whatever else the process computes waits behind them.
+"""
+
+import selectors
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import attrs
+from httptools import HttpParserError
+from urllib3.connection import HTTPConnection
+
+from mpiop.k8s.errors import ApiError, Unreachable
+from mpiop.k8s.exchange import CONNECT_SECONDS, Answer, Lean
+from mpiop.k8s.transport import Call, Reply, Sent
+
+CHUNK_BYTES: Final = 1 << 16
+LOOK_SECONDS: Final = 1.0  # between two looks for answers that are overdue
+
+Outcome = Answer | Unreachable
+
+
+def one_by_one(
+    request: Callable[[Call], Reply], calls: Iterator[Call]
+) -> Iterator[Sent]:
+    """Send calls, each when the one before it is answered and that was looked at."""
+    for index, call in enumerate(calls):
+        try:
+            sent = Sent(index, call, request(call))
+        except ApiError as error:
+            sent = Sent(index, call, error)
+        yield sent
+
+
+@attrs.define(eq=False)
+class Flight:
+    """One call on its way.
+
+    Attributes:
+        heard: when something of its answer came last.
+    """
+
+    index: int
+    connection: HTTPConnection
+    heard: float
+    answer: Answer = attrs.field(factory=Answer)
+
+    def outcome(self) -> Outcome | None:
+        """Read what has come, without waiting; None where it is not all."""
+        try:
+            while not self.answer.complete:
+                self.answer.feed(self.connection.sock.recv(CHUNK_BYTES))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except (OSError, EOFError, HttpParserError) as error:
+            return Unreachable(0, "Unreachable", str(error))
+        return self.answer
+
+
+class Flights:
+    """The calls of one caller: the first goes alone, each answer lets two more go.
+
+    Args:
+        pool: gives connections, and takes them back.
+        messages: whole requests, each taken when it can be sent.
+        most: how many are on their way at most.
+        silence: seconds without a byte after which an answer counts as lost.
+    """
+
+    def __init__(
+        self, pool: Lean, messages: Iterator[bytes], most: int, silence: float
+    ) -> None:
+        self._pool = pool
+        self._messages = messages
+        self._most = most
+        self._silence = silence
+        self._selector = selectors.DefaultSelector()
+        self._flying: set[Flight] = set()
+        self._begun = 0
+        self._ended = 0
+
+    def outcomes(self) -> Iterator[tuple[int, Outcome]]:
+        """Give what came of each call, by its number, as it comes."""
+        try:
+            yield from self._begin()
+            while self._flying:
+                for flight, outcome in self._come():
+                    self._end(flight)
+                    yield flight.index, outcome
+                    yield from self._begin()
+        finally:
+            for flight in [*self._flying]:
+                self._end(flight)
+            self._selector.close()
+
+    def _begin(self) -> Iterator[tuple[int, Outcome]]:
+        """Send what may be sent now; give what could not be."""
+        while len(self._flying) < min(self._ended + 1, self._most):
+            message = next(self._messages, None)
+            if message is None:
+                return
+            index = self._begun
+            self._begun += 1
+            try:
+                connection = self._sent(message)
+            except Unreachable as error:
+                self._ended += 1
+                yield index, error
+                continue
+            flight = Flight(index, connection, time.monotonic())
+            self._selector.register(connection.sock, selectors.EVENT_READ, flight)
+            self._flying.add(flight)
+
+    def _sent(self, message: bytes) -> HTTPConnection:
+        connection = self._pool.connected(min(CONNECT_SECONDS, self._silence))
+        try:
+            connection.sock.settimeout(self._silence)
+            connection.sock.sendall(message)
+            connection.sock.settimeout(0)
+        except OSError as error:
+            self._pool.give_back(connection, good=False)
+            raise Unreachable(0, "Unreachable", str(error)) from error
+        return connection
+
+    def _come(self) -> Iterator[tuple[Flight, Outcome]]:
+        ready = self._selector.select(min(self._silence, LOOK_SECONDS))
+        now = time.monotonic()
+        for key, _ in ready:
+            flight: Flight = key.data
+            flight.heard = now
+            if (outcome := flight.outcome()) is not None:
+                yield flight, outcome
+        if ready:
+            return
+        for flight in [*self._flying]:
+            if now - flight.heard >= self._silence:
+                said = f"no answer in {self._silence:g} s"
+                yield flight, Unreachable(0, "Unreachable", said)
+
+    def _end(self, flight: Flight) -> None:
+        self._ended += 1
+        self._flying.remove(flight)
+        self._selector.unregister(flight.connection.sock)
+        self._pool.give_back(flight.connection, good=flight.answer.may_go_on)
