@@ -12,9 +12,10 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from mpiop.k8s.errors import Unsent
+from mpiop.k8s.errors import Unreachable, Unsent
 
 CONNECT_SECONDS: Final = 5.0
+CHUNK_BYTES: Final = 1 << 16
 FINAL: Final = 200  # below it an answer is an interim one
 
 
@@ -23,12 +24,14 @@ class Answer:
 
     Attributes:
         headers: names in lower case, and values.
+        begun: whether all headers are there.
         complete: whether nothing of it is missing.
         may_go_on: whether its connection is good for another call.
     """
 
     def __init__(self) -> None:
         self.headers: list[tuple[bytes, bytes]] = []
+        self.begun = False
         self.complete = False
         self.may_go_on = False
         self._parts: list[bytes] = []
@@ -39,10 +42,10 @@ class Answer:
         """The code of the status line."""
         return self._parser.get_status_code()
 
-    @property
     def body(self) -> bytes:
-        """What came after the headers."""
-        return b"".join(self._parts)
+        """Take what came after the headers since the last time."""
+        taken, self._parts = self._parts, []
+        return b"".join(taken)
 
     def feed(self, data: bytes) -> None:
         """Take in what has arrived; nothing means that the server has hung up.
@@ -62,13 +65,17 @@ class Answer:
         """Keep a header."""
         self.headers.append((name.lower(), value))
 
+    def on_headers_complete(self) -> None:
+        """Note that the status counts, unless the answer is an interim one."""
+        self.begun = self.status >= FINAL
+
     def on_body(self, part: bytes) -> None:
         """Keep a part of the body."""
         self._parts.append(part)
 
     def on_message_complete(self) -> None:
         """Note the end; what an interim answer said is of no interest."""
-        self.complete = self.status >= FINAL
+        self.complete = self.begun
         # Only now does the parser know what the headers said of the connection.
         self.may_go_on = self.complete and self._parser.should_keep_alive()
         if not self.complete:
@@ -83,31 +90,42 @@ class Answer:
 class Lean(HTTPConnectionPool):
     """A pool whose connections others write to and read from."""
 
-    def connected(self, patience: float) -> HTTPConnection:
-        """Take a connection that is kept, or open one.
+    def send(self, message: bytes, silence: float) -> HTTPConnection:
+        """Send a whole request; its answer is to be read, with so much patience.
 
         Raises:
-            Unsent: none came about in so many seconds.
+            Unreachable: it is not all sent; `Unsent` where no connection came about.
         """
+        connection = self._connected(min(CONNECT_SECONDS, silence))
+        try:
+            connection.sock.settimeout(silence)
+            connection.sock.sendall(message)
+        except OSError as error:
+            self.give_back(connection, good=False)
+            raise Unreachable(0, "Unreachable", str(error)) from error
+        return connection
+
+    def give_back(self, connection: HTTPConnection, *, good: bool) -> None:
+        """Keep a connection for the next call, or close what is no good for it."""
+        if not good:
+            connection.close()
+        self._put_conn(connection)
+
+    def _connected(self, patience: float) -> HTTPConnection:
         connection: HTTPConnection | None = None
         try:
             connection = cast("HTTPConnection", self._get_conn())
             if connection.sock is None:
                 connection.timeout = patience
-                connection.connect()
+                if self.proxy is not None and self.scheme == "https":
+                    self._prepare_proxy(connection)  # which asks it for a tunnel
+                else:
+                    connection.connect()
         except (HTTPError, OSError) as error:  # OSError: from within TLS
             if connection is not None:
                 self.give_back(connection, good=False)
             raise Unsent(0, "Unreachable", str(error)) from error
         return connection
-
-    def give_back(self, connection: HTTPConnection, *, good: bool) -> None:
-        """Keep a connection for the next call, or close what is no good for it."""
-        if good:
-            connection.sock.settimeout(connection.timeout)
-        else:
-            connection.close()
-        self._put_conn(connection)
 
 
 class LeanTLS(Lean, HTTPSConnectionPool):

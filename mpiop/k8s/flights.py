@@ -7,33 +7,19 @@ their answers come, and whatever else the process computes waits behind them.
 import selectors
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
 from httptools import HttpParserError
 from urllib3.connection import HTTPConnection
 
-from mpiop.k8s.errors import ApiError, Unreachable
-from mpiop.k8s.exchange import CONNECT_SECONDS, Answer, Lean
-from mpiop.k8s.transport import Call, Reply, Sent
+from mpiop.k8s.errors import Unreachable
+from mpiop.k8s.exchange import CHUNK_BYTES, Answer, Lean
 
-CHUNK_BYTES: Final = 1 << 16
 LOOK_SECONDS: Final = 1.0  # between two looks for answers that are overdue
 
 Outcome = Answer | Unreachable
-
-
-def one_by_one(
-    request: Callable[[Call], Reply], calls: Iterator[Call]
-) -> Iterator[Sent]:
-    """Send calls, each when the one before it is answered and that was looked at."""
-    for index, call in enumerate(calls):
-        try:
-            sent = Sent(index, call, request(call))
-        except ApiError as error:
-            sent = Sent(index, call, error)
-        yield sent
 
 
 @attrs.define(eq=False)
@@ -106,7 +92,8 @@ class Flights:
             index = self._begun
             self._begun += 1
             try:
-                connection = self._sent(message)
+                connection = self._pool.send(message, self._silence)
+                connection.sock.settimeout(0)
             except Unreachable as error:
                 self._ended += 1
                 yield index, error
@@ -114,17 +101,6 @@ class Flights:
             flight = Flight(index, connection, time.monotonic())
             self._selector.register(connection.sock, selectors.EVENT_READ, flight)
             self._flying.add(flight)
-
-    def _sent(self, message: bytes) -> HTTPConnection:
-        connection = self._pool.connected(min(CONNECT_SECONDS, self._silence))
-        try:
-            connection.sock.settimeout(self._silence)
-            connection.sock.sendall(message)
-            connection.sock.settimeout(0)
-        except OSError as error:
-            self._pool.give_back(connection, good=False)
-            raise Unreachable(0, "Unreachable", str(error)) from error
-        return connection
 
     def _come(self) -> Iterator[tuple[Flight, Outcome]]:
         ready = self._selector.select(min(self._silence, LOOK_SECONDS))

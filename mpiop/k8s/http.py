@@ -7,25 +7,18 @@ wait, and who speaks.
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final, cast
 from urllib.parse import quote, urlencode, urlsplit
 
-import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    SSLError,
-)
-
 from mpiop import __version__
 from mpiop.k8s.access import Access
 from mpiop.k8s.clock import Clock
-from mpiop.k8s.errors import ApiError, Unreachable, Unsent
-from mpiop.k8s.exchange import CONNECT_SECONDS, POOLS, Answer, Lean
-from mpiop.k8s.flights import CHUNK_BYTES, Flights, Outcome, one_by_one
+from mpiop.k8s.errors import ApiError, Unreachable
+from mpiop.k8s.exchange import POOLS, Answer, Lean
+from mpiop.k8s.flights import Flights, Outcome
+from mpiop.k8s.streams import watch
 from mpiop.k8s.transport import Call, Reply, Sent, Stream
 
 CONNECTIONS: Final = 64  # kept open between calls
@@ -69,9 +62,6 @@ class HttpTransport:
 
     def request_all(self, calls: Iterator[Call]) -> Iterator[Sent]:
         """Send calls, several at once; give what came of each, as it comes."""
-        if self._pool.proxy is not None:
-            yield from one_by_one(self.request, calls)
-            return
         begun: list[Call] = []
 
         def messages() -> Iterator[bytes]:
@@ -90,10 +80,8 @@ class HttpTransport:
         Raises:
             Unreachable: no answer came.
         """
-        response = self._send(call, silence)
-        if response.status != OK:
-            return _whole(response)
-        return HttpStream(response)
+        answer = watch(self._pool, self._written(call), silence)
+        return _read(answer) if isinstance(answer, Answer) else answer
 
     def close(self) -> None:
         """Close the connections that are kept; those in use close after it."""
@@ -152,9 +140,6 @@ class HttpTransport:
             return error
 
     def _exchange(self, call: Call, silence: float) -> Reply:
-        """Send a call and read its answer, by the leaner way where there is one."""
-        if self._pool.proxy is not None:
-            return _whole(self._send(call, silence))
         flights = Flights(self._pool, iter([self._written(call)]), 1, silence)
         [(_, outcome)] = flights.outcomes()
         if isinstance(outcome, Unreachable):
@@ -164,7 +149,9 @@ class HttpTransport:
     def _written(self, call: Call) -> bytes:
         """Write a call as HTTP/1.1."""
         server = urlsplit(self._access.host)
-        target = f"{server.path}{_target(call.path, call.query)}"
+        forwarded = self._pool.proxy is not None and server.scheme == "http"
+        base = self._access.host if forwarded else server.path
+        target = f"{base}{_target(call.path, call.query)}"
         lines = [
             f"{call.method} {target} HTTP/1.1",
             f"Host: {server.netloc}",
@@ -173,71 +160,6 @@ class HttpTransport:
         if call.body:
             lines.append(f"Content-Length: {len(call.body)}")
         return "\r\n".join((*lines, "", "")).encode("latin-1") + call.body
-
-    def _send(self, call: Call, silence: float) -> urllib3.BaseHTTPResponse:
-        url = f"{self._access.host}{_target(call.path, call.query)}"
-        try:
-            return self._pools.request(
-                call.method,
-                url,
-                body=call.body or None,
-                headers=self._headers(call),
-                timeout=urllib3.Timeout(
-                    connect=min(CONNECT_SECONDS, silence), read=silence
-                ),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-        except (NewConnectionError, ConnectTimeoutError, SSLError) as error:
-            raise Unsent(0, "Unreachable", str(error)) from error
-        except HTTPError as error:
-            raise Unreachable(0, "Unreachable", str(error)) from error
-
-
-class HttpStream:
-    """A watch as a chunked answer; one thread reads, any may close."""
-
-    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
-        self._response = response
-        self._chunks = response.stream(CHUNK_BYTES)
-        self._rest = b""
-        self._reading = threading.Lock()
-        self._ended = threading.Event()
-
-    def read(self) -> Sequence[bytes] | None:
-        """Wait for events; None once the server ends the watch or says nothing."""
-        with self._reading:
-            while not self._ended.is_set():
-                try:
-                    chunk = next(self._chunks, b"")
-                except HTTPError:  # silent for too long, cut off, or closed by us
-                    chunk = b""
-                # Whoever closes takes the TLS layer away from under a read, which then
-                # gives the bytes of the wire: nothing that came since is an event.
-                if self._ended.is_set():
-                    break
-                if not chunk:
-                    self._ended.set()
-                *lines, self._rest = (self._rest + chunk).split(b"\n")
-                if lines:
-                    return lines
-            self._response.close()
-            return None
-
-    def close(self) -> None:
-        """End the stream; a `read` in another thread returns."""
-        self._ended.set()
-        if self._reading.acquire(blocking=False):
-            try:
-                self._response.close()
-            finally:
-                self._reading.release()
-            return
-        try:
-            self._response.shutdown()
-        except (ValueError, RuntimeError, OSError):
-            return  # it has ended by itself meanwhile
 
 
 @lru_cache(maxsize=64)
@@ -248,36 +170,13 @@ def _target(path: str, query: tuple[tuple[str, str], ...]) -> str:
 
 def _read(answer: Answer) -> Reply:
     """Give an answer with what two of its headers say."""
-    headers = answer.headers
-    told = [
-        value.decode("latin-1") for name, value in headers if name == b"retry-after"
-    ]
-    warned = [value.decode() for name, value in headers if name == b"warning"]
-    return _reply(answer.status, answer.body, warned, told)
-
-
-def _whole(response: urllib3.BaseHTTPResponse) -> Reply:
-    """Read an answer to its end, so that its connection can be used again."""
-    try:
-        body = response.data
-    except HTTPError as error:
-        raise Unreachable(0, "Unreachable", str(error)) from error
-    finally:
-        response.release_conn()
-    headers = response.headers
-    told = headers.getlist("Retry-After")
-    return _reply(response.status, body, headers.getlist("Warning"), told)
-
-
-def _reply(
-    status: int, body: bytes, warnings: Sequence[str], retry_after: Sequence[str]
-) -> Reply:
-    """Give an answer with what two of its headers say."""
+    told = [text for name, text in answer.headers if name == b"retry-after"]
+    warned = [text.decode() for name, text in answer.headers if name == b"warning"]
     return Reply(
-        status=status,
-        body=body,
-        warnings=tuple(text for header in warnings for text in warnings_of(header)),
-        retry_after=next((float(one) for one in retry_after if one.isdecimal()), None),
+        status=answer.status,
+        body=answer.body(),
+        warnings=tuple(text for header in warned for text in warnings_of(header)),
+        retry_after=next((float(one) for one in told if one.isdigit()), None),
     )
 
 

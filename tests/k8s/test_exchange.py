@@ -195,3 +195,15 @@ def test_a_proxy_is_asked() -> None:
         with spoken_to(access) as transport:
             assert transport.request(GET).body == b"short"
     assert script.calls[0].startswith(f"GET http://kubernetes.invalid{PODS} ".encode())
+
+
+def test_a_proxy_is_asked_for_a_tunnel() -> None:
+    """Through which TLS is spoken with the API server itself."""
+    with scripted([b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"]) as script:
+        proxy = f"http://{script.address}"
+        access = Access(
+            "https://kubernetes.invalid", connect=lambda _: urllib3.ProxyManager(proxy)
+        )
+        with spoken_to(access) as transport, pytest.raises(Unsent, match="407"):
+            transport.request(GET)
+    assert script.calls[0].startswith(b"CONNECT kubernetes.invalid:443 ")

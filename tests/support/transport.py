@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import attrs
 import orjson
 
-from mpiop.k8s.errors import Unreachable
-from mpiop.k8s.flights import one_by_one
+from mpiop.k8s.errors import ApiError, Unreachable
 from mpiop.k8s.transport import Call, Reply, Sent
 from mpiop.local.apiserver.wire import Forward, Request, Response, Watch
 
@@ -23,7 +22,12 @@ class OneByOne:
         raise NotImplementedError(call)
 
     def request_all(self, calls: Iterator[Call]) -> Iterator[Sent]:
-        return one_by_one(self.request, calls)
+        for index, call in enumerate(calls):
+            try:
+                sent = Sent(index, call, self.request(call))
+            except ApiError as error:
+                sent = Sent(index, call, error)
+            yield sent
 
 
 class Crash(BaseException):
