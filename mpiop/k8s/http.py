@@ -96,6 +96,14 @@ class HttpTransport:
         self._pools.pool_classes_by_scheme = POOLS
         server = self._pools.connection_from_url(self._access.host)
         self._pool = cast("Lean", server)
+        place = urlsplit(self._access.host)
+        forwarded = self._pool.proxy is not None and place.scheme == "http"
+        self._base = self._access.host if forwarded else place.path
+        self._always = (
+            f"Host: {place.netloc}\r\n"
+            "Accept: application/json\r\n"
+            f"User-Agent: mpiop/{__version__}\r\n"
+        )
         self._opened = self._clock.monotonic()
         self._token, self._asked = "", -TOKEN_SECONDS
 
@@ -107,17 +115,6 @@ class HttpTransport:
             self.close()
             self._open()
             return True
-
-    def _headers(self, call: Call) -> dict[str, str]:
-        headers = {
-            "Accept": "application/json",
-            "User-Agent": f"mpiop/{__version__}",
-        }
-        if call.body:
-            headers["Content-Type"] = call.content_type
-        if token := self._authorization():
-            headers["Authorization"] = token
-        return headers
 
     def _authorization(self) -> str:
         """Ask for the token, at most once a second: it may run an exec plugin."""
@@ -148,18 +145,17 @@ class HttpTransport:
 
     def _written(self, call: Call) -> bytes:
         """Write a call as HTTP/1.1."""
-        server = urlsplit(self._access.host)
-        forwarded = self._pool.proxy is not None and server.scheme == "http"
-        base = self._access.host if forwarded else server.path
-        target = f"{base}{_target(call.path, call.query)}"
-        lines = [
-            f"{call.method} {target} HTTP/1.1",
-            f"Host: {server.netloc}",
-            *(f"{name}: {value}" for name, value in self._headers(call).items()),
+        token = self._authorization()
+        head = [
+            f"{call.method} {self._base}{_target(call.path, call.query)} HTTP/1.1\r\n",
+            self._always,
+            f"Authorization: {token}\r\n" if token else "",
         ]
         if call.body:
-            lines.append(f"Content-Length: {len(call.body)}")
-        return "\r\n".join((*lines, "", "")).encode("latin-1") + call.body
+            head.append(f"Content-Type: {call.content_type}\r\n")
+            head.append(f"Content-Length: {len(call.body)}\r\n")
+        head.append("\r\n")
+        return "".join(head).encode("latin-1") + call.body
 
 
 @lru_cache(maxsize=64)

@@ -152,11 +152,9 @@ def blocker(facts: Facts, events: str = "") -> str:
         if not found and worker.started and worker is silent(facts):
             said = f" ({events})" if events else ""
             found = f"{whereabouts(worker)} runs, but is not ready{said}"
-        missing = facts.job.worker_replicas - facts.ready
         if found:
-            return (
-                f"{missing} of {facts.job.worker_replicas} workers not ready: {found}"
-            )
+            asked = facts.job.worker_replicas
+            return f"{asked - facts.ready} of {asked} workers not ready: {found}"
     if pod is not None and (found := trouble(pod)):
         return found
     return ""
