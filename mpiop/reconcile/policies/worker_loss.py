@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from mpiop.reconcile import names
+from mpiop.reconcile.actions import LookEvents, Ref
 from mpiop.reconcile.causes import describe, trouble, whereabouts
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.recorded import Missing
@@ -39,7 +40,7 @@ def _worker(facts: Facts) -> Missing | None:
     since = _launcher_start(facts)
     for index in range(_count(facts)):
         pod = facts.workers.get(index)
-        why = _lost(pod, since) if pod else _gone(facts, index)
+        why = _lost(facts, pod, since) if pod else _gone(facts, index)
         if why:
             return Missing(facts.now.replace(microsecond=0), _disrupted(facts), why)
     if _replaced(facts):
@@ -89,7 +90,7 @@ def fate(facts: Facts, finished: datetime | None) -> tuple[Fate, str]:
         pods += [pod for pod in (facts.workers.get(index),) if pod]
         for pod in pods:
             if _ended_by(pod, since, finished):
-                return "lost", trouble(pod) or _restarted(pod)
+                return "lost", _why(facts, pod)
         if not pods:
             unknown = f"{names.worker(facts.job.name, index)} is gone"
     if not unknown and not facts.leaving and _replaced(facts):
@@ -117,12 +118,37 @@ def _gone(facts: Facts, index: int) -> str:
     return f"{names.worker(facts.job.name, index)} is gone"
 
 
-def _lost(pod: PodView, since: datetime | None) -> str:
+def _lost(facts: Facts, pod: PodView, since: datetime | None) -> str:
     if pod.terminal or pod.disruption or pod.deleted is not None:
-        return trouble(pod)
+        return _why(facts, pod)
     if pod.ended is not None and _before(since, pod.ended.finished):
-        return trouble(pod) or _restarted(pod)
+        return _why(facts, pod)
     return ""
+
+
+def _why(facts: Facts, pod: PodView) -> str:
+    """Say what is wrong with a worker; its Events may know more than its status."""
+    said = " ".join((facts.snapshot.answers.get(_events_of(facts, pod)) or "").split())
+    return (trouble(pod) or _restarted(pod)) + (f": {said}" if said else "")
+
+
+def wordless(facts: Facts) -> LookEvents | None:
+    """Name the Events that may tell why a worker has ended well, if one has.
+
+    Its sshd does so when it is told to, and then a kubelet forgets that it evicted the
+    Pod for its own doing (a volume over its limit, seen on 1.37): only an Event tells.
+    """
+    if not facts.launcher_started or facts.job.elastic or facts.recorded.missing:
+        return None
+    for pod in facts.workers.values():
+        told = pod.reason or pod.disruption or pod.deleted
+        if pod.phase == "Succeeded" and not told:
+            return _events_of(facts, pod)
+    return None
+
+
+def _events_of(facts: Facts, pod: PodView) -> LookEvents:
+    return LookEvents(Ref("Pod", facts.job.namespace, pod.name), pod.uid)
 
 
 def _restarted(pod: PodView) -> str:

@@ -97,6 +97,7 @@ def kubelet(folder: Path) -> str:
             "oomScoreAdj": 0,
             "imageGCHighThresholdPercent": 100,
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},
+            "volumeStatsAggPeriod": "5s",  # how soon a volume that is full is seen
             "nodeStatusUpdateFrequency": "4s",
             "nodeLeaseDurationSeconds": 8,
             "registerNode": True,

@@ -68,6 +68,21 @@ def evicted(here: Stage) -> Played:
     return one
 
 
+def over_its_limit(here: Stage) -> Played:
+    """A worker fills a volume beyond its limit: the kubelet's own words tell of it."""
+    scratch = {"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}}
+    mounted = {"volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]}
+    one = here.play("full", pod={"volumes": [scratch]}, workers_container=mounted)
+    one.until_ranks()
+    one.strike()
+    one.execute("full-worker-0", "head -c 30000000 /dev/zero >/scratch/big")
+    status = one.ends()
+    assert (status["result"], status["reason"]) == ("Failed", "WorkerLost"), one.story()
+    why = ("full-worker-0 on node node1 has ended", 'exceeds the limit "1Mi"')
+    one.report("full-worker-0", *why)
+    return one
+
+
 def out_of_memory(here: Stage) -> Played:
     """A worker's process outgrows its limit: the status says OOMKilled."""
     limits = {"resources": {"limits": {"memory": "200Mi"}}}
@@ -165,6 +180,7 @@ STORIES: tuple[Story, ...] = (
     container_killed,
     pod_deleted,
     evicted,
+    over_its_limit,
     out_of_memory,
     mpirun_killed,
     launcher_killed,
