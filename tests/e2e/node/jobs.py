@@ -101,6 +101,7 @@ class Cell:
             "image": images.image(self.mpi),
             "imagePullPolicy": "Never",
             "securityContext": security,
+            "resources": {"requests": {"cpu": "20m"}},  # else others starve it
             **({"command": list(command)} if command else {}),
             **self.container,
             **(self.workers_container if name == "worker" else {}),

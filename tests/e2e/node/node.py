@@ -46,6 +46,10 @@ _SETTINGS: Final = (
 _GROUPS: Final = Path("/sys/fs/cgroup")
 
 
+# All its Pods together weigh as much as a few of the processes beside them.
+WEIGHTS: Final = {"cpu.shares": "6144", "cpu.weight": "600"}
+
+
 def missing() -> str:
     """Say what this machine lacks for a node; "" where there is nothing."""
     if os.geteuid() != 0:
@@ -212,6 +216,9 @@ def _make_group(name: str) -> None:
         for shared in ("cpuset.cpus", "cpuset.mems"):  # version 1 begins with neither
             if (root / shared).exists():
                 (group / shared).write_text((root / shared).read_text())
+        for setting, weight in WEIGHTS.items():
+            if (group / setting).exists():
+                (group / setting).write_text(weight)
 
 
 def _remove_groups(name: str) -> None:
