@@ -62,16 +62,16 @@ class HttpTransport:
 
     def request_all(self, calls: Iterator[Call]) -> Iterator[Sent]:
         """Send calls, several at once; give what came of each, as it comes."""
-        begun: list[Call] = []
+        flying: dict[int, Call] = {}
 
         def messages() -> Iterator[bytes]:
-            for call in calls:
-                begun.append(call)
+            for index, call in enumerate(calls):
+                flying[index] = call
                 yield self._written(call)
 
         flights = Flights(self._pool, messages(), self._most, READ_SECONDS)
         for index, outcome in flights.outcomes():
-            call = begun[index]
+            call = flying.pop(index)
             yield Sent(index, call, self._answered(call, outcome))
 
     def watch(self, call: Call, silence: float) -> Stream | Reply:
