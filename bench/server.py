@@ -168,18 +168,16 @@ class Turns:
         transport = HttpTransport(
             lambda: load(Settings(kubeconfig=self.cluster.kubeconfig)),
             Clock.system(),
+            IN_FLIGHT,
         )
-
-        def send(pod: Json) -> int:
-            query = (("fieldManager", "bench"), ("fieldValidation", "Warn"))
-            body = orjson.dumps(pod)
-            call = Call("POST", PODS.path(namespace), query, body)
-            return transport.request(call).status
-
-        pods = owned(job, kept)
+        query = (("fieldManager", "bench"), ("fieldValidation", "Warn"))
+        calls = (
+            Call("POST", PODS.path(namespace), query, orjson.dumps(pod))
+            for pod in owned(job, kept)
+        )
         before = time.process_time()
-        with ThreadPoolExecutor(IN_FLIGHT) as pool:
-            assert set(pool.map(send, pods)) == {201}
+        answers = {sent.reply().status for sent in transport.request_all(calls)}
+        assert answers == {201}
         self.bare_cpu.append(time.process_time() - before)
         transport.close()
         self.rates["they"].append(created(self.audit, namespace))
