@@ -13,7 +13,7 @@ from mpiop.k8s.access import Access
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.errors import Unreachable, Unsent
 from mpiop.k8s.http import HttpTransport
-from mpiop.k8s.transport import Call
+from mpiop.k8s.transport import Call, Reply
 
 PODS = "/api/v1/namespaces/default/pods"
 GET = Call("GET", PODS)
@@ -183,6 +183,38 @@ def test_a_closed_transport_sends_nothing() -> None:
         transport.close()
         with pytest.raises(Unsent):
             transport.request(GET)
+
+
+def test_a_watch_that_the_server_ends_has_ended() -> None:
+    """What came before is given."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with (
+        scripted([head + b"5\r\n{}\n{}\r\n1\r\n\n\r\n0\r\n\r\n"]) as script,
+        spoken_to(Access(f"http://{script.address}")) as transport,
+    ):
+        stream = transport.watch(GET, 10.0)
+        assert not isinstance(stream, Reply)
+        events: list[bytes] = []
+        while (lines := stream.read()) is not None:
+            events += lines
+    assert events == [b"{}", b"{}"]
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 410 Gone\r\nContent-Length: 9\r\n\r\nhalf"]
+)
+def test_a_watch_without_a_whole_answer_is_none(answer: bytes) -> None:
+    """A refusal is read to its end, and over its connection others go on."""
+    with (
+        scripted([answer], [SHORT.replace(b"200 OK", b"410 Gone"), SHORT]) as script,
+        spoken_to(Access(f"http://{script.address}")) as transport,
+    ):
+        with pytest.raises(Unreachable):
+            transport.watch(GET, 10.0)
+        refused = transport.watch(GET, 10.0)
+        assert isinstance(refused, Reply)
+        assert (refused.status, refused.body) == (410, b"short")
+        assert transport.request(GET).status == 200
 
 
 def test_a_proxy_is_asked() -> None:

@@ -232,6 +232,33 @@ def test_credentials_are_read_again_when_refused(server: Served) -> None:
     transport.close()
 
 
+@pytest.mark.parametrize("host", ["", "http://127.0.0.1:1"])
+def test_calls_sent_together_are_sent_anew_too(server: Served, host: str) -> None:
+    """With the credentials that are read then, wherever they lead."""
+    now, settings, loads = [0.0], Settings(kubeconfig=server.kubeconfig), list[int]()
+
+    def load_bad_first() -> Access:
+        loads.append(1)
+        found = load(settings)
+        if len(loads) == 1:
+            return attrs.evolve(found, authorization=lambda: "Bearer wrong")
+        return attrs.evolve(found, host=host or found.host)
+
+    system = Clock.system()
+    clock = Clock(system.now, lambda: now[0], system.sleep, system.chance)
+    transport = HttpTransport(load_bad_first, clock)
+    now[0] = 60.0
+    (sent,) = transport.request_all(iter([Call("GET", PODS)]))
+    if host:
+        assert isinstance(sent.answer, Unsent)
+        (sent,) = transport.request_all(iter([Call("GET", PODS)]))
+        with pytest.raises(Unsent):
+            sent.reply()
+    else:
+        assert sent.reply().status == 200
+    transport.close()
+
+
 def test_closing_under_tls_gives_no_bytes_of_the_wire(
     transport: HttpTransport, server: Served
 ) -> None:
