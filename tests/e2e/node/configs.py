@@ -15,6 +15,7 @@ DOMAIN: Final = "cluster.local"
 # Pods that are told so are in a cluster of this domain.
 OTHER_DOMAIN: Final = "mpi.test"
 SOCKET: Final = "/run/containerd/containerd.sock"
+DISK: Final = 4 << 30  # bytes for what Pods write, in memory
 
 
 def containerd(folder: Path, pause: str) -> str:
@@ -96,7 +97,8 @@ def kubelet(folder: Path) -> str:
             "resolvConf": str(folder / "resolv.pod"),
             "oomScoreAdj": 0,
             "imageGCHighThresholdPercent": 100,
-            "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},
+            "evictionHard": {"memory.available": "100Mi", "nodefs.available": "10%"},
+            "evictionPressureTransitionPeriod": "5s",
             "volumeStatsAggPeriod": "5s",  # how soon a volume that is full is seen
             "nodeStatusUpdateFrequency": "4s",
             "nodeLeaseDurationSeconds": 8,

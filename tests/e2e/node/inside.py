@@ -26,8 +26,8 @@ from tests.support.assets import wanted
 from tests.support.controlplane import ControlPlane, Options
 
 PATIENCE: Final = 120.0
+KUBELET: Final = "/var/lib/kubelet"
 BINDS: Final = {
-    "kubelet": "/var/lib/kubelet",
     "pods": "/var/log/pods",
     "containers": "/var/log/containers",
 }
@@ -59,6 +59,11 @@ class Inside:
             Path(place).mkdir(parents=True, exist_ok=True)
             run("mount", "--bind", str(self.folder / name), place)
             run("mount", "--make-rshared", place)
+        # A disk of its own, which a test can fill.
+        Path(KUBELET).mkdir(parents=True, exist_ok=True)
+        size = f"size={configs.DISK}"
+        run("mount", "-t", "tmpfs", "-o", size, "tmpfs", KUBELET)
+        run("mount", "--make-rshared", KUBELET)
         resolver = f"nameserver {configs.ADDRESS}\noptions ndots:5\n"
         self._bind("/etc/resolv.conf", resolver)
         hosts = f"127.0.0.1 localhost\n{configs.ADDRESS} {configs.NAME}\n"
@@ -120,7 +125,7 @@ class Inside:
             f"--kubeconfig={kubeconfig}",
             f"--hostname-override={configs.NAME}",
             f"--node-ip={configs.ADDRESS}",
-            "--root-dir=/var/lib/kubelet",
+            f"--root-dir={KUBELET}",
             f"--cert-dir={self.folder / 'certificates'}",
         )
         config = self._write("proxy.yaml", configs.proxy(kubeconfig))

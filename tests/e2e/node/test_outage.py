@@ -162,6 +162,24 @@ def test_a_node_never_comes_back(
     tell(record_property, "node_lost", one)
 
 
+def test_a_worker_fills_its_nodes_disk(here: Stage, record_property: Record) -> None:
+    """Its kubelet evicts the worker for the sake of the others: an attempt for free."""
+    scratch = {"name": "scratch", "emptyDir": {}}
+    mounted = {"volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]}
+    one = here.play("greedy", pod={"volumes": [scratch]}, workers_container=mounted)
+    one.until_ranks()
+    one.strike()
+    one.execute(
+        one.worker(0), f"head -c {configs.DISK * 93 // 100} /dev/zero >/scratch/big"
+    )
+    status = one.recovers()
+    assert status["recorded"]["disruptions"] == 1
+    why = "greedy-worker-0 on node node1 is disrupted (TerminationByKubelet"
+    one.report(one.worker(0), why, "low on resource: ephemeral-storage")
+    tell(record_property, "node_pressure", one)
+    one.removed()
+
+
 def test_the_node_is_drained(here: Stage, record_property: Record) -> None:
     """Everything is evicted, the operator too; uncordoned, the job goes on for free."""
     one = here.play("drained")
