@@ -12,19 +12,24 @@ from urllib3.connection import HTTPConnection
 _PROBES: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 9}
 
 
-def pool(connections: int, ca_certs: str | None = None) -> urllib3.PoolManager:
-    """Give a pool of connections that trusts one authority (default: the system's)."""
+def kept_alive() -> list[tuple[int, int, int]]:
+    """Give the options of a socket whose other side may vanish without a word."""
     probes = [
         (socket.IPPROTO_TCP, getattr(socket, name), value)
         for name, value in _PROBES.items()
         if hasattr(socket, name)
     ]
     alive = (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return [*HTTPConnection.default_socket_options, alive, *probes]
+
+
+def pool(connections: int, ca_certs: str | None = None) -> urllib3.PoolManager:
+    """Give a pool of connections that trusts one authority (default: the system's)."""
     return urllib3.PoolManager(
         maxsize=connections,
         cert_reqs="CERT_REQUIRED",
         ca_certs=ca_certs,
-        socket_options=[*HTTPConnection.default_socket_options, alive, *probes],
+        socket_options=kept_alive(),
     )
 
 

@@ -25,7 +25,6 @@ CONNECTIONS: Final = 64  # kept open between calls
 READ_SECONDS: Final = 35.0  # an API server gives a webhook at most 30
 RELOAD_SECONDS: Final = 10.0
 TOKEN_SECONDS: Final = 1.0
-OK: Final = 200
 UNAUTHORIZED: Final = 401
 _WARNING: Final = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _ESCAPE: Final = re.compile(r"\\(.)")

@@ -13,9 +13,8 @@ from kubernetes.config import (
     load_incluster_config,
     load_kube_config,
 )
-from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 
-from mpiop.k8s.access import Access
+from mpiop.k8s.access import Access, kept_alive
 from mpiop.k8s.settings import SettingsError
 
 
@@ -59,7 +58,7 @@ def _access(found: Configuration, master: str) -> Access:
 
     def connect(connections: int) -> urllib3.PoolManager:
         found.connection_pool_maxsize = connections
-        found.socket_options = tcp_keepalive_socket_options()
+        found.socket_options = kept_alive()
         return RESTClientObject(found).pool_manager
 
     def authorization() -> str:
