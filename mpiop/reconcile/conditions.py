@@ -7,6 +7,7 @@ that changes goes to the end of the list, so that the last entry is the newest w
 from collections.abc import Iterator
 from typing import Final
 
+from mpiop.reconcile.desired.environment import binds_nothing
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.policies import gang, retry, startup, suspension
 from mpiop.reconcile.recorded import Condition, Recorded, Ruling, Truth
@@ -26,6 +27,10 @@ VERIFIED: Final = "Verified"
 NAME_TAKEN: Final = "ErrResourceExists"
 DENIED: Final = "Denied"
 NO_GANGS: Final = "GangSchedulerMissing"
+UNBOUND: Final = (
+    "ranks are bound to no cores, since workers have no whole ones of their own "
+    "(an integer as cpu limit, and the same request)"
+)
 
 Wish = tuple[str, Truth, str, str]
 
@@ -88,7 +93,9 @@ def _progress(facts: Facts, before: Recorded, phase: Phase) -> Iterator[Wish]:
         message = f"attempt {facts.attempt + 1} follows"
         yield RESTARTING, "True", "MPIJobRestarting", message
     if phase is Phase.LAUNCHER_RUNNING and (before.since(RUNNING) or _all_run(facts)):
-        yield RUNNING, "True", "MPIJobRunning", "the launcher and its workers run"
+        unbound = f"; {UNBOUND}" if binds_nothing(facts.job) else ""
+        message = f"the launcher and its workers run{unbound}"
+        yield RUNNING, "True", "MPIJobRunning", message
 
 
 def _all_run(facts: Facts) -> bool:

@@ -110,6 +110,38 @@ def test_a_running_job_says_so_once() -> None:
     assert step(seen, 3600) == ()
 
 
+@pytest.mark.parametrize(
+    ("implementation", "launcher", "worker_", "says"),
+    [
+        ("OpenMPI", {}, {}, True),
+        (
+            "OpenMPI",
+            {"env": [{"name": "PRTE_MCA_hwloc_default_binding_policy"}]},
+            {},
+            False,
+        ),
+        ("OpenMPI", {}, {"resources": {"limits": {"cpu": 2}}}, False),
+        ("OpenMPI", {}, {"resources": {"limits": {"cpu": "500m"}}}, True),
+        ("Intel", {}, {}, True),
+        ("Intel", {"env": [{"name": "I_MPI_PIN_DOMAIN", "value": "core"}]}, {}, False),
+        ("MPICH", {}, {}, False),
+    ],
+)
+def test_a_running_job_says_where_its_ranks_are_bound_to_no_core(
+    implementation: str, launcher: Obj, worker_: Obj, says: bool
+) -> None:
+    """A rank that wanders costs time: whoever looks for it finds why."""
+    job = mpijob(2)
+    job["spec"]["mpiImplementation"] = implementation
+    for role, more in (("Launcher", launcher), ("Worker", worker_)):
+        pod = job["spec"]["mpiReplicaSpecs"][role]["template"]["spec"]
+        pod["containers"][0] |= more
+    seen = snapshot(job, *base(), *WORKERS, launcher_job(), launcher_pod())
+    found = condition(status_of(step(seen)), "Running")
+
+    assert ("bound to no cores" in found["message"]) is says
+
+
 @pytest.mark.compat("status.replicaStatuses.*.active")
 @pytest.mark.checklist("7.1.WorkerReady", "7.6.WorkerReady")
 def test_workers_count_before_the_launcher_does() -> None:

@@ -103,9 +103,7 @@ def _open_mpi(job: MPIJob, main: Json) -> Env:
         "OMPI_MCA_orte_set_default_slots": slots,
         "PRTE_MCA_prte_set_default_slots": slots,
     }
-    if not whole_cores(job) and not user_sets(main) & set(BINDING):
-        found |= dict.fromkeys(BINDING, "none")
-    return found
+    return found | _unbound(job, main)
 
 
 def _intel(job: MPIJob, main: Json) -> Env:
@@ -120,6 +118,26 @@ def _intel(job: MPIJob, main: Json) -> Env:
         "I_MPI_HYDRA_BOOTSTRAP_EXEC": AGENT,
         **_unpinned(job, main),
     }
+
+
+def binds_nothing(job: MPIJob) -> bool:
+    """Whether it is mpiop that keeps ranks from being bound to cores (design 6)."""
+    main = hosts.main_container(job.launcher.template)
+    match job.mpi_implementation:
+        case MPIImplementation.OPEN_MPI:
+            return bool(_unbound(job, main))
+        case MPIImplementation.INTEL:
+            return bool(_unpinned(job, main))
+        case MPIImplementation.MPICH:  # binds to cores only when asked to
+            return False
+        case _:
+            assert_never(job.mpi_implementation)
+
+
+def _unbound(job: MPIJob, main: Json) -> Env:
+    """Keep Open MPI from binding, unless the user says anything of it."""
+    chosen = bool(user_sets(main) & set(BINDING))
+    return {} if whole_cores(job) or chosen else dict.fromkeys(BINDING, "none")
 
 
 def _unpinned(job: MPIJob, main: Json) -> Env:
