@@ -22,7 +22,8 @@ SHOWN_LINES: Final = 5
 SHOWN_HOSTS: Final = 3
 # How long a worker's end may take to reach us after the launcher's, though it came
 # first: each Pod is told of by a kubelet of its own, in its own time. An exit code of
-# 0 is not believed before; where a remote start ended badly, much later.
+# 0 is not believed before; where a remote start ended badly, much later. A failure
+# that may be a worker's is not put down to the program before, either.
 SETTLE_SECONDS: Final = 1.5
 DOUBT_SECONDS: Final = 10.0
 
@@ -64,7 +65,7 @@ def judge(facts: Facts) -> Outcome:
     if job is not None and job.terminal == "Complete":
         return _completed(facts)
     if job is not None and job.terminal == "Failed":
-        return _failed(facts, job)
+        return OPEN if settles_in(facts) else _failed(facts, job)
     if facts.launcher_alive is not None:
         return OPEN
     if job is not None and job.inherited and job.suspended:
@@ -101,6 +102,8 @@ def wanted_log(facts: Facts) -> LookLog | None:
     job, pod = facts.launcher_job, facts.launcher
     failed = job.terminal == "Failed" if job else facts.bare_launcher is not None
     if facts.finished or not failed or pod is None or pod.phase != "Failed":
+        return None
+    if settles_in(facts):
         return None
     container = main_container(facts)
     look = LookLog(pod.name, container, TAIL_LINES)
@@ -189,19 +192,28 @@ def _believed(facts: Facts, pod: PodView) -> Outcome:
 
 
 def settles_in(facts: Facts) -> float | None:
-    """Seconds until an exit code of 0 is judged; None where there is none to judge."""
+    """Seconds until an ended launcher is judged; None where there is none to judge."""
     job, pod = facts.launcher_job, facts.launcher
-    if facts.finished or job is None or job.terminal != "Complete":
+    if facts.finished or job is None or not job.terminal:
         return None
     finished = _finished(facts)
     lonely = facts.job.elastic or not facts.job.worker_replicas
     if pod is None or finished is None or lonely:
         return 0.0
-    _, bad = remote_starts(pod)
-    wait = DOUBT_SECONDS if bad else SETTLE_SECONDS
+    doubtful = bool(remote_starts(pod)[1])
+    failed = job.terminal == "Failed"
+    if failed and not (doubtful and _unexplained(facts, job, pod)):
+        return None
+    wait = DOUBT_SECONDS if doubtful and not failed else SETTLE_SECONDS
     age = facts.since(finished)
     # A clock far behind the node's would wait for as long as it is behind.
     return 0.0 if age < -wait else max(0.0, wait - age)
+
+
+def _unexplained(facts: Facts, job: JobView, pod: PodView) -> bool:
+    """Whether nothing is known yet of why the launcher failed but its exit code."""
+    disrupted = pod.disruption or job.reason == "PodFailurePolicy"
+    return not (disrupted or job.inherited or worker_loss.loss(facts))
 
 
 def _disrupted(facts: Facts) -> bool:

@@ -229,6 +229,41 @@ def test_exit_code_0_is_believed_once_workers_ends_would_have_come() -> None:
     assert status_of(step(early, 1.5))["result"] == "Succeeded"
 
 
+FAILED_JOB = launcher_job(0, "Failed", reason="BackoffLimitExceeded")
+
+
+def test_a_failure_waits_for_the_worker_that_may_have_caused_it() -> None:
+    """A remote start ended badly, and the launcher's end is told of first."""
+    job = running(backoffLimit=0)
+    message = "+0\n+1\n!1 137"
+    pod = ended(launcher_pod(), terminated(137, 0, message=message), "Failed")
+    done = (FAILED_JOB, pod)
+    early = snapshot(job, *base(), *WORKERS, *done)
+
+    assert plan(early, NOW).requeue_after == 1.5
+    assert plan(early, NOW).looks == ()
+    assert "result" not in status_of(step(early))
+    dead = ended(worker(1), terminated(137, 0), "Failed")
+    told = status_of(step(snapshot(job, *base(), worker(0), dead, *done), 0.5))
+    assert told["reason"] == "WorkerLost"
+    assert status_of(step(early, 1.5))["reason"] == "BackoffLimitExceeded"
+
+
+@pytest.mark.parametrize(
+    ("message", "more"),
+    [("+0\n+1", {}), ("+0\n!0 1", {"workerFailurePolicy": "KeepLauncher"})],
+)
+def test_a_failure_that_no_worker_explains_is_told_at_once(
+    message: str, more: Obj
+) -> None:
+    """The program failed by itself, or the launcher outlives its workers anyway."""
+    job = running(backoffLimit=0, **more)
+    pod = ended(launcher_pod(), terminated(1, 0, message=message), "Failed")
+    told = status_of(step(snapshot(job, *base(), *WORKERS, FAILED_JOB, pod)))
+
+    assert told["reason"] == "BackoffLimitExceeded"
+
+
 def test_a_worker_that_ends_after_exit_code_0_is_not_replaced() -> None:
     """Until it is judged nothing is made and nothing removed."""
     job = running()
