@@ -78,7 +78,7 @@ class Feed(Watch):
     def drain(self) -> list[bytes]:
         """Take the events that are ready, each one line of JSON."""
         lines, self._pending = self._pending, []
-        if self.closed:
+        if self._closed or self._revision == self._store.revision:
             return lines
         storage = self._selection.resource.storage
         changes = self._store.changes(storage, self._revision)

@@ -1,9 +1,9 @@
 """JSON patch (RFC 6902), failing as the API server fails."""
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from .cloning import clone
 from .errors import PatchError
 
 _REJECTED: Final = "the server rejected our request due to an error in our request"
@@ -26,7 +26,7 @@ def json_patch(document: Mapping[str, Any], patch: object) -> Any:  # noqa: ANN4
     """
     if not isinstance(patch, list):
         raise _malformed("not a list of operations")
-    root = {"": copy.deepcopy(document)}
+    root = {"": clone(document)}
     for operation in patch:
         if not isinstance(operation, dict) or not isinstance(
             operation.get("path"), str
@@ -113,7 +113,7 @@ class _Place:
 
 
 def _add(root: dict[str, Any], operation: dict[str, Any]) -> None:
-    _Place(root, operation["path"]).add(copy.deepcopy(operation["value"]))
+    _Place(root, operation["path"]).add(clone(operation["value"]))
 
 
 def _remove(root: dict[str, Any], operation: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ def _remove(root: dict[str, Any], operation: dict[str, Any]) -> None:
 
 
 def _replace(root: dict[str, Any], operation: dict[str, Any]) -> None:
-    _Place(root, operation["path"]).replace(copy.deepcopy(operation["value"]))
+    _Place(root, operation["path"]).replace(clone(operation["value"]))
 
 
 def _test(root: dict[str, Any], operation: dict[str, Any]) -> None:
@@ -141,7 +141,7 @@ def _move(root: dict[str, Any], operation: dict[str, Any]) -> None:
 
 
 def _copy(root: dict[str, Any], operation: dict[str, Any]) -> None:
-    value = copy.deepcopy(_Place(root, operation["from"]).get())
+    value = clone(_Place(root, operation["from"]).get())
     _Place(root, operation["path"]).add(value)
 
 

@@ -1,9 +1,9 @@
 """Patches: strategic merge, JSON merge (RFC 7386) and JSON patch (RFC 6902)."""
 
-import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .cloning import clone
 from .custom import CustomKind
 from .errors import PatchError
 from .json_patch import json_patch
@@ -59,12 +59,16 @@ def apply_patch(
 
 def merge_patch(target: object, patch: object) -> Any:  # noqa: ANN401
     """Apply RFC 7386 to any JSON value."""
+    return clone(_merged(target, patch))
+
+
+def _merged(target: object, patch: object) -> object:
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return patch
     result = dict(target) if isinstance(target, Mapping) else {}
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
         else:
-            result[key] = merge_patch(result.get(key), value)
-    return copy.deepcopy(result)
+            result[key] = _merged(result.get(key), value)
+    return result

@@ -1,10 +1,10 @@
 """Strategic merge patch: JSON merge that knows which lists are maps by a key."""
 
-import copy
 from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Any, Final
 
+from .cloning import clone
 from .errors import PatchError
 from .structure import Node
 
@@ -23,7 +23,7 @@ def strategic_merge(
     Raises:
         PatchError: 400; a directive is malformed, or a list item lacks its merge key.
     """
-    return _object(node, copy.deepcopy(dict(target)), copy.deepcopy(dict(patch)))
+    return _object(node, clone(target), clone(patch))
 
 
 def _bad(why: str) -> PatchError:

@@ -3,10 +3,10 @@
 A schema is the plain dictionary of a CustomResourceDefinition's openAPIV3Schema.
 """
 
-import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .cloning import clone
 from .structure import named
 from .walker import Walker
 
@@ -99,7 +99,7 @@ def fill(schema: Schema, value: Any) -> None:  # noqa: ANN401
         if "default" in known and (
             key not in value or (value[key] is None and not known.get("nullable"))
         ):
-            value[key] = copy.deepcopy(known["default"])
+            value[key] = clone(known["default"])
     for key, entry in value.items():
         if (known := child(schema, key)) is not None:
             fill(known, entry)

@@ -1,9 +1,9 @@
 """What an update must not change."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from .cloning import clone
 from .errors import FieldError, forbidden, invalid
 
 Json = Mapping[str, Any]
@@ -20,7 +20,7 @@ _DIRECTIVES: Final = ("nodeSelector", "tolerations", "schedulingGates", "affinit
 
 def update_pod(old: Json, new: Json) -> Iterator[FieldError]:
     """Images, a shorter deadline, more tolerations and fewer gates are all there is."""
-    before, after = old["spec"], copy.deepcopy(dict(new["spec"]))
+    before, after = old["spec"], clone(new["spec"])
     for field in ("containers", "initContainers"):
         olds, news = before.get(field, ()), after.get(field, ())
         if len(olds) != len(news):
@@ -86,7 +86,7 @@ def update_job(old: Json, new: Json) -> Iterator[FieldError]:
             continue
         if before.get(field) != after.get(field):
             yield invalid(f"spec.{field}", after.get(field), _IMMUTABLE)
-    template = copy.deepcopy(dict(after.get("template", {})))
+    template = clone(after.get("template", {}))
     started = "startTime" in old.get("status", {})
     if before.get("suspend") and not started:
         was = before.get("template", {})
