@@ -28,7 +28,7 @@ from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get kno
 )
 from tests.support.machine import CAPABILITIES
 from tests.support.spread import ByFile, longest_first
-from tests.support.traced import traced_as_meant
+from tests.support.traced import one_tracer, traced_as_meant
 
 IN_CI = os.environ.get("CI", "") not in {"", "0", "false"}
 NETWORKS = Path("/sys/class/net"), Path("/run/netns")
@@ -69,6 +69,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     config.stash[_folder] = folder
     config.stash[_networks] = _network_names()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-cov's
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let coverage be measured once at a time."""
+    one_tracer(session.config)
 
 
 @pytest.hookimpl(optionalhook=True)

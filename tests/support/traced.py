@@ -27,3 +27,15 @@ def traced_as_meant(item: pytest.Item) -> Iterator[None]:
         yield
     finally:
         controller.resume()
+
+
+def one_tracer(config: pytest.Config) -> None:
+    """Stop what pytest-cov begins in a process of pytest-xdist before its session.
+
+    It begins again with the session, and the first would go on whenever the second is
+    paused (pytest-cov 7.1).
+    """
+    plugin = config.pluginmanager.getplugin("_cov")
+    controller = getattr(plugin, "cov_controller", None)
+    if controller is not None and hasattr(config, "workerinput"):
+        controller.pause()
