@@ -21,9 +21,10 @@ TAIL_LINES: Final = 40
 SHOWN_LINES: Final = 5
 SHOWN_HOSTS: Final = 3
 # How long a worker's end may take to reach us after the launcher's, though it came
-# first: each Pod is told of by a kubelet of its own, in its own time. An exit code of
-# 0 is not believed before; where a remote start ended badly, much later. A failure
-# that may be a worker's is not put down to the program before, either.
+# first: each Pod is told of by a kubelet of its own, in its own time. It is counted
+# from when the Job was told: a busy kubelet was seen to be eight seconds late, with
+# both. An exit code of 0 is not believed before; where a remote start ended badly,
+# much later. A failure that may be a worker's is not put down to the program before.
 SETTLE_SECONDS: Final = 1.5
 DOUBT_SECONDS: Final = 10.0
 
@@ -196,16 +197,16 @@ def settles_in(facts: Facts) -> float | None:
     job, pod = facts.launcher_job, facts.launcher
     if facts.finished or job is None or not job.terminal:
         return None
-    finished = _finished(facts)
+    told = max((when for when in (_finished(facts), job.ended) if when), default=None)
     lonely = facts.job.elastic or not facts.job.worker_replicas
-    if pod is None or finished is None or lonely:
+    if pod is None or told is None or lonely:
         return 0.0
     doubtful = bool(remote_starts(pod)[1])
     failed = job.terminal == "Failed"
     if failed and not (doubtful and _unexplained(facts, job, pod)):
         return None
     wait = DOUBT_SECONDS if doubtful and not failed else SETTLE_SECONDS
-    age = facts.since(finished)
+    age = facts.since(told)
     # A clock far behind the node's would wait for as long as it is behind.
     return 0.0 if age < -wait else max(0.0, wait - age)
 

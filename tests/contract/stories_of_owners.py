@@ -48,13 +48,13 @@ def dependents(world: World) -> list[Any]:
     world.client.delete(JOBS, job, Deletion(policy="Background"))
     world.gone(CONFIG_MAPS, "one")
     world.until(lambda: len(references(world, "both")) == 1)
-    return references(world, "both")
+    return [world.plain(one) for one in references(world, "both")]
 
 
 def references(world: World, name: str) -> list[Any]:
     """Give a ConfigMap's owners."""
     meta = world.get(CONFIG_MAPS, name)["metadata"]
-    return [world.plain(one) for one in meta.get("ownerReferences") or ()]
+    return list(meta.get("ownerReferences") or ())
 
 
 @story

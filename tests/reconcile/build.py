@@ -110,7 +110,7 @@ def launcher_job(attempt: int = 0, condition: str = "", **more: object) -> Obj:
         "Job", names.launcher_job(NAME, attempt), **{names.ATTEMPT: str(attempt)}
     )
     if condition:
-        entry = {"type": condition, "status": "True", "lastTransitionTime": at(-1)}
+        entry = {"type": condition, "status": "True", "lastTransitionTime": at(-2)}
         job["status"] = {"conditions": [{**entry, **more}]}
     return job
 

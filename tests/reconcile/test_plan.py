@@ -229,6 +229,19 @@ def test_exit_code_0_is_believed_once_workers_ends_would_have_come() -> None:
     assert status_of(step(early, 1.5))["result"] == "Succeeded"
 
 
+def test_what_a_busy_kubelet_tells_late_is_waited_for_from_then_on() -> None:
+    """Its Job is told eight seconds after the launcher's end, the worker's end next."""
+    job = running(backoffLimit=1)
+    pod = ended(launcher_pod(), terminated(0, -8, message="+0\n+1"), "Succeeded")
+    told_now = launcher_job(0, "Complete", lastTransitionTime=at(0))
+    seen = snapshot(job, *base(), *WORKERS, told_now, pod)
+
+    assert plan(seen, NOW).requeue_after == 1.5
+    dead = ended(worker(1), terminated(137, -8), "Failed")
+    later = snapshot(job, *base(), worker(0), dead, told_now, pod)
+    assert status_of(step(later, 1))["recorded"]["attempt"] == 1
+
+
 FAILED_JOB = launcher_job(0, "Failed", reason="BackoffLimitExceeded")
 
 
