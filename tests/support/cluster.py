@@ -28,6 +28,7 @@ from tests.support.audit import AuditLog
 from tests.support.http import Http
 
 PATIENCE: Final = 60.0
+LOOK_SECONDS: Final = 0.03  # before looking again, and ten times as long in the end
 RBAC: Final = "rbac.authorization.k8s.io/v1"
 ROLES: Final = Resource(RBAC, "roles")
 ROLE_BINDINGS: Final = Resource(RBAC, "rolebindings")
@@ -115,10 +116,11 @@ class Cluster:
 
     def eventually(self, look: Callable[[], Found], what: str = "") -> Found:
         """Look again and again until there is something true; give it."""
-        end = time.monotonic() + self.patience
+        end, pause = time.monotonic() + self.patience, LOOK_SECONDS
         while not (found := look()):
             assert time.monotonic() < end, f"{what or look} after {self.patience:g} s"
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(2 * pause, 10 * LOOK_SECONDS)  # looking costs both sides
         return found
 
     @contextmanager
