@@ -20,6 +20,11 @@ from mpiop.reconcile.actions import Create, Delete, KindName, Ref
 from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.reading import integer, items, text
 
+# Of what was written only the metadata is read: an answer with all of it is several
+# times as long, and reading it costs as much as the rest of a create.
+METADATA: Final = (
+    "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
+)
 MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 CREATED_WITH_CARE: Final = frozenset({"Pod", "Job"})
@@ -41,7 +46,12 @@ class Page:
 
 @attrs.frozen
 class Written:
-    """The object as the server has it after a write, and what it warned about."""
+    """What a write is answered by.
+
+    Attributes:
+        manifest: the object's metadata as the server has it now; or a bare Status.
+        warnings: what the server warned about.
+    """
 
     manifest: Json
     warnings: tuple[str, ...] = ()
@@ -157,7 +167,8 @@ class Api:
 
     def create_event(self, namespace: str, manifest: Json) -> None:
         """Record an Event."""
-        call = Call("POST", EVENTS.path(namespace), (), orjson.dumps(manifest))
+        body = orjson.dumps(manifest)
+        call = Call("POST", EVENTS.path(namespace), body=body, accept=METADATA)
         self._write("create", "Event", call, idempotent=False)
 
     def events(self, namespace: str, uid: str) -> Sequence[Json]:
@@ -185,7 +196,7 @@ class Api:
         if dry_run:
             query = (*query, ("dryRun", "All"))
         path = RESOURCES[ref.kind].path(ref.namespace)
-        return Call("POST", path, query, orjson.dumps(manifest))
+        return Call("POST", path, query, orjson.dumps(manifest), accept=METADATA)
 
     def _deletion(self, action: Delete) -> Call:
         ref, preconditions = action.ref, {"uid": action.uid}
@@ -200,7 +211,7 @@ class Api:
         if action.grace_seconds is not None:
             options["gracePeriodSeconds"] = action.grace_seconds
         path = RESOURCES[ref.kind].path(ref.namespace, ref.name)
-        return Call("DELETE", path, (), orjson.dumps(options))
+        return Call("DELETE", path, body=orjson.dumps(options), accept=METADATA)
 
     def _patch(
         self, ref: Ref, content_type: str, body: bytes, subresource: str = ""
@@ -208,7 +219,7 @@ class Api:
         path = RESOURCES[ref.kind].path(ref.namespace, ref.name)
         path = f"{path}/{subresource}" if subresource else path
         query = (("fieldManager", names.FIELD_MANAGER),)
-        call = Call("PATCH", path, query, body, content_type)
+        call = Call("PATCH", path, query, body, content_type, METADATA)
         kind = f"{ref.kind}/{subresource}" if subresource else ref.kind
         return self._write("patch", kind, call, idempotent=True)
 

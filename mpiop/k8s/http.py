@@ -98,11 +98,7 @@ class HttpTransport:
         place = urlsplit(self._access.host)
         forwarded = self._pool.proxy is not None and place.scheme == "http"
         self._base = self._access.host if forwarded else place.path
-        self._always = (
-            f"Host: {place.netloc}\r\n"
-            "Accept: application/json\r\n"
-            f"User-Agent: mpiop/{__version__}\r\n"
-        )
+        self._always = f"Host: {place.netloc}\r\nUser-Agent: mpiop/{__version__}\r\n"
         self._opened = self._clock.monotonic()
         self._token, self._asked = "", -TOKEN_SECONDS
 
@@ -148,6 +144,7 @@ class HttpTransport:
         head = [
             f"{call.method} {self._base}{_target(call.path, call.query)} HTTP/1.1\r\n",
             self._always,
+            f"Accept: {call.accept}\r\n",
             f"Authorization: {token}\r\n" if token else "",
         ]
         if call.body:

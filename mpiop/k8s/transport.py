@@ -19,6 +19,7 @@ class Call:
     Attributes:
         body: never shown, it may be a Secret.
         content_type: that of the body.
+        accept: in which form the answer is wanted.
         patience: seconds without a byte after which the answer counts as lost, None
             for the transport's own.
     """
@@ -28,6 +29,7 @@ class Call:
     query: tuple[tuple[str, str], ...] = ()
     body: bytes = attrs.field(default=b"", repr=False)
     content_type: str = "application/json"
+    accept: str = "application/json"
     patience: float | None = None
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.servers import TABLE, Api, Ask
+from tests.contract.servers import MERGE, TABLE, Api, Ask
 
 
 def config_map(name: str = "one", **data: str) -> dict[str, Any]:
@@ -128,6 +128,38 @@ def test_partial_metadata(api: Api, maps: str) -> None:
     assert single.keys() == {"kind", "apiVersion", "metadata"}
     assert listed["kind"] == "PartialObjectMetadataList"
     assert listed["items"][0]["metadata"] == single["metadata"]
+
+
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+
+def test_a_write_is_answered_by_metadata_alone(api: Api, maps: str, pods: str) -> None:
+    """As a read is; what is no object, or is refused, is answered as ever."""
+    asks = [
+        Ask("POST", maps, config_map(a="b"), accept=METADATA),
+        Ask("PATCH", f"{maps}/one", {"data": {}}, content=MERGE, accept=METADATA),
+        Ask("POST", maps, config_map(), accept=METADATA),
+        Ask("DELETE", f"{maps}/one", accept=METADATA),
+        Ask("POST", pods, pod(), accept=f"{METADATA},application/json"),
+        Ask("DELETE", f"{pods}/one", accept=METADATA),
+        Ask("POST", maps, config_map(), accept=METADATA.replace("v1", "v7")),
+        Ask("GET", f"{maps}/one"),
+    ]
+    found = [api.ask(ask) for ask in asks]
+
+    told = [(one.status, one.body["kind"]) for one in found]
+    assert told == [
+        (201, "PartialObjectMetadata"),
+        (200, "PartialObjectMetadata"),
+        (409, "Status"),
+        (200, "Status"),
+        (201, "PartialObjectMetadata"),
+        (200, "PartialObjectMetadata"),
+        (406, "Status"),
+        (404, "Status"),
+    ]
+    assert found[0].body.keys() == {"kind", "apiVersion", "metadata"}
+    assert found[0].body["metadata"]["resourceVersion"]
 
 
 def test_events_have_two_versions(api: Api, ns: str) -> None:

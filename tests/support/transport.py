@@ -144,6 +144,7 @@ class LocalTransport(OneByOne):
 
     def _request(self, call: Call) -> Request:
         headers = {"content-type": call.content_type, "user-agent": "mpiop/test"}
+        headers["accept"] = call.accept
         return Request(
             call.method, call.path, call.query, headers, call.body, self.user
         )

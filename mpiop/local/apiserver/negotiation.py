@@ -81,7 +81,12 @@ class Presentation:
 
     def one(self, record: Record) -> dict[str, Any]:
         """Give the answer to a GET of one object."""
-        obj = record.copy(self.resource)
+        return self.shown(record.copy(self.resource))
+
+    def shown(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """Give what answers a read or a write of an object; a Status stays one."""
+        if obj.get("kind") == "Status":
+            return obj
         match self.form:
             case "Table":
                 revision = obj["metadata"]["resourceVersion"]

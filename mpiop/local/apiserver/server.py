@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import attrs
 
@@ -14,6 +14,7 @@ from .crds import STORAGE as DEFINITIONS
 from .crds import settle_definition, settle_instance
 from .discovery import discover
 from .errors import StatusError, not_allowed
+from .negotiation import Presentation
 from .paths import resolve
 from .reviews import review
 from .store import Store
@@ -153,13 +154,19 @@ class ApiServer:
             case "create" | "update" | "patch":
                 return self._write(call)
             case "delete":
+                shown = self._presentation(call).shown
                 answer = deletion.delete(backend, call)
+                answer = attrs.evolve(answer, body=shown(cast("Object", answer.body)))
             case "deletecollection":
                 answer = self._delete_collection(call)
         self._settle(call, call.name)
         return answer
 
+    def _presentation(self, call: Call) -> Presentation:
+        return Presentation.of(call.request, call.resource, self._backend.clock)
+
     def _write(self, call: Call) -> Response:
+        presentation = self._presentation(call)  # refused before anything is written
         match call.verb:
             case "create":
                 written = writes.create(self._backend, call)
@@ -169,7 +176,7 @@ class ApiServer:
                 written = writes.patch(self._backend, call)
         self._settle(call, written.obj["metadata"]["name"])
         status = _CREATED if written.created else _OK
-        return Response(status, written.obj, written.warnings)
+        return Response(status, presentation.shown(written.obj), written.warnings)
 
     def _delete_collection(self, call: Call) -> Response:
         options = deletion.delete_options(call)
