@@ -98,12 +98,23 @@ class Lean(HTTPConnectionPool):
         """
         connection = self._connected(min(CONNECT_SECONDS, silence))
         try:
+            self.write(connection, message, silence)
+        except Unreachable:
+            self.give_back(connection, good=False)
+            raise
+        return connection
+
+    def write(self, connection: HTTPConnection, message: bytes, silence: float) -> None:
+        """Send a whole request by an open connection, with so much patience.
+
+        Raises:
+            Unreachable: it is not all sent.
+        """
+        try:
             connection.sock.settimeout(silence)
             connection.sock.sendall(message)
         except OSError as error:
-            self.give_back(connection, good=False)
             raise Unreachable(0, "Unreachable", str(error)) from error
-        return connection
 
     def give_back(self, connection: HTTPConnection, *, good: bool) -> None:
         """Keep a connection for the next call, or close what is no good for it."""

@@ -24,16 +24,21 @@ Outcome = Answer | Unreachable
 
 @attrs.define(eq=False)
 class Flight:
-    """One call on its way.
+    """One call on its way, and the next by the same connection.
 
     Attributes:
         heard: when something of its answer came last.
     """
 
-    index: int
     connection: HTTPConnection
-    heard: float
+    index: int = 0
+    heard: float = 0.0
     answer: Answer = attrs.field(factory=Answer)
+
+    def begin(self, index: int) -> None:
+        """Await the answer to a call."""
+        self.index, self.heard, self.answer = index, time.monotonic(), Answer()
+        self.connection.sock.settimeout(0)
 
     def outcome(self) -> Outcome | None:
         """Read what has come, without waiting; None where it is not all."""
@@ -66,6 +71,7 @@ class Flights:
         self._silence = silence
         self._selector = selectors.DefaultSelector()
         self._flying: set[Flight] = set()
+        self._free: list[Flight] = []  # whose connections may take another call at once
         self._begun = 0
         self._ended = 0
 
@@ -79,8 +85,8 @@ class Flights:
                     yield flight.index, outcome
                     yield from self._begin()
         finally:
-            for flight in [*self._flying]:
-                self._end(flight)
+            for flight in (*self._flying, *self._free):
+                self._land(flight)
             self._selector.close()
 
     def _begin(self) -> Iterator[tuple[int, Outcome]]:
@@ -88,19 +94,35 @@ class Flights:
         while len(self._flying) < min(self._ended + 1, self._most):
             message = next(self._messages, None)
             if message is None:
-                return
+                break
             index = self._begun
             self._begun += 1
             try:
-                connection = self._pool.send(message, self._silence)
-                connection.sock.settimeout(0)
+                flight = self._sent(message)
             except Unreachable as error:
                 self._ended += 1
                 yield index, error
                 continue
-            flight = Flight(index, connection, time.monotonic())
-            self._selector.register(connection.sock, selectors.EVENT_READ, flight)
+            flight.begin(index)
             self._flying.add(flight)
+        while self._free:
+            self._land(self._free.pop())
+
+    def _sent(self, message: bytes) -> Flight:
+        """Send by a connection that has just become free, else by one of the pool."""
+        if not self._free:
+            flight = Flight(self._pool.send(message, self._silence))
+            sock = flight.connection.sock
+            self._selector.register(sock, selectors.EVENT_READ, flight)
+            return flight
+        flight = self._free.pop()
+        try:
+            self._pool.write(flight.connection, message, self._silence)
+        except Unreachable:
+            flight.answer.may_go_on = False
+            self._land(flight)
+            raise
+        return flight
 
     def _come(self) -> Iterator[tuple[Flight, Outcome]]:
         ready = self._selector.select(min(self._silence, LOOK_SECONDS))
@@ -120,5 +142,11 @@ class Flights:
     def _end(self, flight: Flight) -> None:
         self._ended += 1
         self._flying.remove(flight)
+        if flight.answer.may_go_on:
+            self._free.append(flight)
+        else:
+            self._land(flight)
+
+    def _land(self, flight: Flight) -> None:
         self._selector.unregister(flight.connection.sock)
         self._pool.give_back(flight.connection, good=flight.answer.may_go_on)

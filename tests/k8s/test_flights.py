@@ -37,19 +37,26 @@ class Lines:
     opened: list[Line] = attrs.field(factory=list)
     out: set[Line] = attrs.field(factory=set)
 
-    def send(self, _message: bytes, _silence: float) -> Line:
-        answer = next(self.answers)
-        if answer is None:
-            raise Unsent(0, "Unreachable", "nobody there")
+    def send(self, message: bytes, silence: float) -> Line:
         if not self.kept:
             self.kept.append(Line(*socket.socketpair()))
             self.opened.append(self.kept[0])
         line = self.kept.pop()
+        self.out.add(line)
+        try:
+            self.write(line, message, silence)
+        except Unreachable:
+            self.give_back(line, good=False)
+            raise
+        return line
+
+    def write(self, line: Line, _message: bytes, _silence: float) -> None:
+        answer = next(self.answers)
+        if answer is None:
+            raise Unsent(0, "Unreachable", "nobody there")
         line.far.sendall(answer)
         if not answer.endswith(b"ok"):
             line.far.shutdown(socket.SHUT_WR)
-        self.out.add(line)
-        return line
 
     def give_back(self, line: Line, *, good: bool) -> None:
         self.out.remove(line)
@@ -124,13 +131,13 @@ def test_no_more_is_taken_once_the_caller_has_seen_enough(lines: Lines) -> None:
 
 
 def test_each_trouble_is_its_own_calls(lines: Lines) -> None:
-    """No connection, half an answer, no HTTP; the others are answered."""
+    """Not sent, half an answer, no HTTP; the others are answered."""
     half, other = b"HTTP/1.1 200 OK\r\nCont", b"SSH\r\n"
     lines.answers = iter([GOOD, None, half, other, CLOSING, GOOD])
     found = dict(flights(lines, iter([b"x"] * 6)).outcomes())
     kinds = [type(found[index]) for index in range(6)]
     assert kinds == [Answer, Unsent, Unreachable, Unreachable, Answer, Answer]
-    assert len(lines.kept) == len(lines.opened) - 3  # a broken one is not used again
+    assert len(lines.kept) == len(lines.opened) - 4  # a broken one is not used again
 
 
 def test_a_silent_server_is_not_waited_for(lines: Lines) -> None:
