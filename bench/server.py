@@ -22,6 +22,7 @@ import orjson
 import yaml
 
 from bench.figure import Figure
+from mpiop.k8s.api import METADATA
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.credentials import load
 from mpiop.k8s.http import HttpTransport
@@ -171,8 +172,9 @@ class Turns:
             IN_FLIGHT,
         )
         query = (("fieldManager", "bench"), ("fieldValidation", "Warn"))
+        place = PODS.path(namespace)
         calls = (
-            Call("POST", PODS.path(namespace), query, orjson.dumps(pod))
+            Call("POST", place, query, orjson.dumps(pod), accept=METADATA)
             for pod in owned(job, kept)
         )
         before = time.process_time()

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from mpiop import __version__
+from mpiop.k8s import streams
 from mpiop.k8s.access import Access
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.credentials import load
@@ -86,6 +87,42 @@ def test_a_watch_delivers_as_it_happens(transport: HttpTransport) -> None:
         names += [event["object"]["metadata"]["name"] for event in events]
     stream.close()
     assert stream.read() is None
+
+
+def test_events_that_come_thick_are_taken_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One by one at first, and what is there then at once; none is lost at the end."""
+    near, far = socket.socketpair()
+    pool: Any = Canned(near)
+    lines = [b'{"n":%d}' % number for number in range(20, 40)]
+    chunks = [b"%x\r\n%b\n\r\n" % (len(line) + 1, line) for line in lines]
+    monkeypatch.setattr(streams, "CHUNK_BYTES", len(chunks[0]))
+    monkeypatch.setattr(streams, "THICK_SECONDS", 60.0)
+    with far:
+        far.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        stream: Any = streams.watch(pool, b"", 30.0)
+        far.sendall(b"".join(chunks))
+        far.shutdown(socket.SHUT_WR)
+        found = list(iter(stream.read, None))
+
+    assert [line for read in found for line in read] == lines
+    assert max(len(read) for read in found[: streams.THICK_READS]) == 1
+    assert len(found[streams.THICK_READS]) > 1
+
+
+@attrs.define
+class Canned:
+    """A pool with one connection, to which anything can be sent."""
+
+    sock: socket.socket
+
+    def send(self, _message: bytes, silence: float) -> "Canned":
+        self.sock.settimeout(silence)
+        return self
+
+    def close(self) -> None:
+        self.sock.close()
 
 
 def test_a_refused_watch_is_a_reply(transport: HttpTransport) -> None:
