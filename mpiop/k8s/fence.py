@@ -88,4 +88,5 @@ class Fence:
     def _come_back(self, calls: int) -> None:
         with self._changed:
             self._on_the_way -= calls
-            self._changed.notify_all()
+            if not self._on_the_way:
+                self._changed.notify_all()

@@ -2,6 +2,7 @@
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import (
@@ -62,6 +63,7 @@ class Metrics:
             ["verb", "kind", "code"],
             registry=self.registry,
         )
+        self._answers = lru_cache(maxsize=256)(self._requests.labels)
         self._restarts = Counter(
             f"{PREFIX}_watch_restarts",
             "Watches that ended and were opened again.",
@@ -101,7 +103,7 @@ class Metrics:
 
     def request(self, verb: str, kind: str, code: int) -> None:
         """Count an answer of the API server."""
-        self._requests.labels(verb, kind, str(code)).inc()
+        self._answers(verb, kind, str(code)).inc()
 
     def restart(self, kind: str) -> None:
         """Count a watch that is opened again."""
