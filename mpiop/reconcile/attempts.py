@@ -22,11 +22,13 @@ SHOWN_LINES: Final = 5
 SHOWN_HOSTS: Final = 3
 # How long a worker's end may take to reach us after the launcher's, though it came
 # first: each Pod is told of by a kubelet of its own, in its own time. It is counted
-# from when the Job was told: a busy kubelet was seen to be eight seconds late, with
-# both. An exit code of 0 is not believed before; where a remote start ended badly,
-# much later. A failure that may be a worker's is not put down to the program before.
+# from when the Job was told, and as late as that was, as much longer a worker's end
+# may take: a busy kubelet was seen to be eight seconds late. An exit code of 0 is not
+# believed before; where a remote start ended badly, much later. A failure that may be
+# a worker's is not put down to the program before.
 SETTLE_SECONDS: Final = 1.5
 DOUBT_SECONDS: Final = 10.0
+ROUNDED_SECONDS: Final = 1.0  # by which two times of the API may differ for nothing
 
 
 @attrs.frozen
@@ -197,16 +199,20 @@ def settles_in(facts: Facts) -> float | None:
     job, pod = facts.launcher_job, facts.launcher
     if facts.finished or job is None or not job.terminal:
         return None
-    told = max((when for when in (_finished(facts), job.ended) if when), default=None)
+    finished = _finished(facts)
+    told = job.ended or finished
     lonely = facts.job.elastic or not facts.job.worker_replicas
-    if pod is None or told is None or lonely:
+    if pod is None or told is None or finished is None or lonely:
         return 0.0
     doubtful = bool(remote_starts(pod)[1])
     failed = job.terminal == "Failed"
     if failed and not (doubtful and _unexplained(facts, job, pod)):
         return None
-    wait = DOUBT_SECONDS if doubtful and not failed else SETTLE_SECONDS
-    age = facts.since(told)
+    late = max(0.0, (told - finished).total_seconds() - ROUNDED_SECONDS)
+    wait = min(SETTLE_SECONDS + late, DOUBT_SECONDS)
+    if doubtful and not failed:
+        wait = DOUBT_SECONDS
+    age = facts.since(max(told, finished))
     # A clock far behind the node's would wait for as long as it is behind.
     return 0.0 if age < -wait else max(0.0, wait - age)
 

@@ -8,6 +8,7 @@ from mpiop.reconcile.actions import Create, Delete, Patch
 from tests.reconcile.build import (
     Obj,
     after,
+    at,
     base,
     ended,
     launcher_job,
@@ -165,8 +166,7 @@ def test_workers_that_have_ended_outlive_the_policy_running(
     job = after(job, step(seen))
     pod = ended(launcher_pod(), terminated(0, -20, message="+0"), "Succeeded")
     dead = ended(worker(1), terminated(0, -5), "Succeeded")
-    seen = snapshot(
-        job, *base(), worker(0), dead, launcher_job(condition="Complete"), pod
-    )
+    complete = launcher_job(0, "Complete", lastTransitionTime=at(-20))
+    seen = snapshot(job, *base(), worker(0), dead, complete, pod)
     deleted = [one.ref.name for one in step(seen) if isinstance(one, Delete)]
     assert deleted == gone

@@ -43,6 +43,7 @@ from tests.reconcile.build import (
 )
 
 SUSPENDED = [{"type": "Suspended", "status": "True"}]
+COMPLETE_LONG_AGO = launcher_job(0, "Complete", lastTransitionTime=at(-20))
 WORKERS = [worker(0), worker(1)]
 
 
@@ -205,7 +206,7 @@ def test_a_worker_that_fails_just_after_the_launchers_exit_code_0_was_lost_befor
     if deleted:
         dead["metadata"]["deletionTimestamp"] = at(-18)
     job = running(backoffLimit=1)
-    world = (*base(), worker(0), dead, launcher_job(0, "Complete"), pod)
+    world = (*base(), worker(0), dead, COMPLETE_LONG_AGO, pod)
 
     told = status_of(step(snapshot(job, *world)))
 
@@ -229,17 +230,30 @@ def test_exit_code_0_is_believed_once_workers_ends_would_have_come() -> None:
     assert status_of(step(early, 1.5))["result"] == "Succeeded"
 
 
-def test_what_a_busy_kubelet_tells_late_is_waited_for_from_then_on() -> None:
-    """Its Job is told eight seconds after the launcher's end, the worker's end next."""
+@pytest.mark.parametrize(
+    ("finished", "told", "wait"),
+    [
+        (0, 0, 1.5),
+        (-1, 0, 1.5),  # in whole seconds they may be of one moment
+        (-4, 0, 4.5),
+        (-4, -2, 0.5),
+        (-30, 0, 10.0),  # or the clocks differ
+    ],
+)
+def test_what_a_busy_kubelet_tells_late_is_waited_for(
+    finished: int, told: int, wait: float
+) -> None:
+    """As late as it was with the launcher's end, as late it may be with a worker's."""
     job = running(backoffLimit=1)
-    pod = ended(launcher_pod(), terminated(0, -8, message="+0\n+1"), "Succeeded")
-    told_now = launcher_job(0, "Complete", lastTransitionTime=at(0))
-    seen = snapshot(job, *base(), *WORKERS, told_now, pod)
+    pod = ended(launcher_pod(), terminated(0, finished, message="+0\n+1"), "Succeeded")
+    done = (launcher_job(0, "Complete", lastTransitionTime=at(told)), pod)
+    seen = snapshot(job, *base(), *WORKERS, *done)
 
-    assert plan(seen, NOW).requeue_after == 1.5
-    dead = ended(worker(1), terminated(137, -8), "Failed")
-    later = snapshot(job, *base(), worker(0), dead, told_now, pod)
-    assert status_of(step(later, 1))["recorded"]["attempt"] == 1
+    assert plan(seen, NOW).requeue_after == wait
+    dead = ended(worker(1), terminated(137, finished), "Failed")
+    later = snapshot(job, *base(), worker(0), dead, *done)
+    assert status_of(step(later, wait / 2))["recorded"]["attempt"] == 1
+    assert status_of(step(seen, wait))["result"] == "Succeeded"
 
 
 FAILED_JOB = launcher_job(0, "Failed", reason="BackoffLimitExceeded")
@@ -306,9 +320,7 @@ def test_a_worker_that_ended_after_the_launcher_took_nothing_away() -> None:
     pod = ended(launcher_pod(), terminated(0, -20, message="+0"), "Succeeded")
     dead = ended(worker(1), terminated(0, -5), "Succeeded")
 
-    actions = step(
-        snapshot(job, *base(), worker(0), dead, launcher_job(0, "Complete"), pod)
-    )
+    actions = step(snapshot(job, *base(), worker(0), dead, COMPLETE_LONG_AGO, pod))
 
     assert status_of(actions)["result"] == "Succeeded"
 
