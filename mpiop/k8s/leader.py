@@ -8,7 +8,9 @@ wall clocks say. A leader's right is counted by its own monotonic clock from the
 before it sent its last renewal that was confirmed, and ends after `renew` seconds. A
 standby counts `lease` seconds, which are more, from the moment after it first saw what
 the Lease says now. A Lease that is not there counts as one that somebody holds: whoever
-held it before it was deleted may still write.
+held it before it was deleted may still write. Who makes it anew may write only once it
+was there for longer than two looks may be apart: else it could come and go, and leave a
+leader, between two looks of a standby that finds nothing at either.
 
 It speaks to the API server by itself, without the operator's retries and limits: a
 renewal that waits its turn is late.
@@ -67,6 +69,11 @@ class Lock:
     renew: float = 10.0
     retry: float = 2.0
 
+    @property
+    def unseen(self) -> float:
+        """Seconds for which a Lease may be there between two looks that count."""
+        return 2 * self.retry
+
 
 @attrs.frozen
 class _Seen:
@@ -98,6 +105,8 @@ class Elector:
         self._valid_until = NEVER
         self._version = ""
         self._seen: _Seen | None = None
+        self._missed = NEVER  # when the last look began that found no Lease
+        self._right_from = NEVER  # until then the Lease is held without a right
         self._due = NEVER
         self._told = False
         self._failing = False
@@ -160,35 +169,48 @@ class Elector:
         return self._lock.retry
 
     def _look(self) -> float:
+        begin = self._clock.monotonic()
         try:
             lease = self._send("GET")
         except NotFound:
-            return self._create()
+            return self._create(begin)
         spec = dig(lease, "spec")
         found: Json = spec if isinstance(spec, dict) else {}
-        if text(found, "holderIdentity") not in {"", self._lock.identity}:
+        holder = text(found, "holderIdentity")
+        if holder != self._lock.identity:
+            self._right_from = NEVER
+        if holder not in {"", self._lock.identity}:
             self._valid_until = NEVER
             left = self._respected(found)
             if left > 0:
                 return min(left, self._clock.jitter(self._lock.retry))
         self._hold(text(lease, "metadata", "resourceVersion"), self._taking(found))
-        return self._lock.retry
+        return self._until_right()
 
-    def _create(self) -> float:
-        """Make the Lease anew: at once as its holder, else after a lease's time."""
-        left = 0.0 if self.leading else self._respected(None)
-        if left > 0:
-            return min(left, self._clock.jitter(self._lock.retry))
+    def _create(self, begin: float) -> float:
+        """Make the Lease anew: at once as its holder, else by a lease's time."""
+        anew = self._clock.monotonic() - self._missed > self._lock.unseen
+        self._missed = begin
+        if not self.leading:
+            left = self._respected(None, anew=anew) - self._lock.unseen
+            if left > 0:
+                return min(left, self._clock.jitter(self._lock.retry))
+            self._right_from = math.inf
         try:
             self._hold("", self._taking({}))
         except AlreadyExists:
             return 0.0  # look at once whose it is
-        return self._lock.retry
+        return self._until_right()
 
-    def _respected(self, spec: Json | None) -> float:
+    def _until_right(self) -> float:
+        """Seconds until the Lease is to be renewed, or gives a right by that."""
+        left = self._right_from - self._clock.monotonic()
+        return min(left, self._lock.retry) if left > 0 else self._lock.retry
+
+    def _respected(self, spec: Json | None, *, anew: bool = False) -> float:
         """Seconds for which what was just seen keeps us from taking over."""
         now = self._clock.monotonic()
-        if self._seen is None or self._seen.spec != spec:
+        if self._seen is None or self._seen.spec != spec or anew:
             seconds = integer(spec or {}, "leaseDurationSeconds")
             until = now + max(seconds, self._lock.lease if not seconds else 0.0)
             if spec is None and self._seen is not None:
@@ -217,7 +239,11 @@ class Elector:
         }
         lease = self._write("PATCH" if version else "POST", spec, version)
         self._version = text(lease, "metadata", "resourceVersion")
-        self._valid_until = begin + self._lock.renew
+        if self._right_from == math.inf:  # made by us, now or when we were not told
+            until = self._seen.until if self._seen else NEVER
+            self._right_from = max(until, self._clock.monotonic() + self._lock.unseen)
+        if begin >= self._right_from:
+            self._valid_until = begin + self._lock.renew
         self._seen = None
 
     def _write(self, method: Method, spec: Json, version: str) -> Json:

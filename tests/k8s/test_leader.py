@@ -339,6 +339,16 @@ class Story:
     installed=True,
     operations=[("step", 0), ("slow", (0, 0.0, 20.0)), ("pass", 2.0), ("step", 0)],
 )
+@example(  # a Lease comes and goes between two looks of the first two
+    skews=(0, 0, 0),
+    installed=False,
+    operations=[
+        ("slow", (0, 0.0, 1.0)),
+        ("run", 1.0),
+        ("run", 14.0),
+        ("delete", None),
+    ],
+)
 def test_never_two_and_in_the_end_one(
     skews: tuple[float, ...], installed: bool, operations: list[tuple[str, Any]]
 ) -> None:
