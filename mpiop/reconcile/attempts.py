@@ -200,14 +200,14 @@ def settles_in(facts: Facts) -> float | None:
     if facts.finished or job is None or not job.terminal:
         return None
     finished = _finished(facts)
-    told = job.ended or finished
     lonely = facts.job.elastic or not facts.job.worker_replicas
-    if pod is None or told is None or finished is None or lonely:
+    if pod is None or finished is None or lonely:
         return 0.0
     doubtful = bool(remote_starts(pod)[1])
     failed = job.terminal == "Failed"
     if failed and not (doubtful and _unexplained(facts, job, pod)):
         return None
+    told = job.ended or finished
     late = max(0.0, (told - finished).total_seconds() - ROUNDED_SECONDS)
     wait = min(SETTLE_SECONDS + late, DOUBT_SECONDS)
     if doubtful and not failed:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.contract.servers import MERGE, TABLE, Api, Ask
 
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
 
 def config_map(name: str = "one", **data: str) -> dict[str, Any]:
     return {"metadata": {"name": name}, "data": data}
@@ -119,18 +121,13 @@ def test_tables(api: Api, pods: str) -> None:
 def test_partial_metadata(api: Api, maps: str) -> None:
     """Metadata can be asked for alone."""
     api.ask(Ask("POST", maps, config_map(a="b")))
-    accept = "application/json;as={};g=meta.k8s.io;v=v1"
-    one = accept.format("PartialObjectMetadata")
-    many = accept.format("PartialObjectMetadataList")
-    single = api.ask(Ask("GET", f"{maps}/one", accept=one)).body
+    many = METADATA.replace("ObjectMetadata", "ObjectMetadataList")
+    single = api.ask(Ask("GET", f"{maps}/one", accept=METADATA)).body
     listed = api.ask(Ask("GET", maps, accept=many)).body
     assert single["kind"] == "PartialObjectMetadata"
     assert single.keys() == {"kind", "apiVersion", "metadata"}
     assert listed["kind"] == "PartialObjectMetadataList"
     assert listed["items"][0]["metadata"] == single["metadata"]
-
-
-METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 def test_a_write_is_answered_by_metadata_alone(api: Api, maps: str, pods: str) -> None:
