@@ -140,6 +140,18 @@ def test_each_trouble_is_its_own_calls(lines: Lines) -> None:
     assert len(lines.kept) == len(lines.opened) - 4  # a broken one is not used again
 
 
+def test_a_connection_that_is_left_over_is_given_back_at_once(lines: Lines) -> None:
+    """What becomes of it while others fly is nobody's answer."""
+    begun = b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\nok"
+    lines.answers = iter([GOOD, GOOD, begun])
+    outcomes = flights(lines, iter([b"x"] * 3), silence=0.05).outcomes()
+    assert [next(outcomes)[0], next(outcomes)[0]] == [0, 1]
+    lines.opened[0].far.close()
+    [(index, outcome)] = outcomes
+    assert index == 2
+    assert isinstance(outcome, Unreachable)
+
+
 def test_a_silent_server_is_not_waited_for(lines: Lines) -> None:
     """What has come of an answer is no answer."""
     lines.answers = iter([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"])

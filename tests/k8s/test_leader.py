@@ -248,6 +248,32 @@ def test_a_missing_namespace_is_trouble() -> None:
     assert 'namespaces "nowhere" not found' in world.all[0].elector.trouble
 
 
+def test_a_lease_that_comes_and_goes_unseen_leaves_one_leader() -> None:
+    """Made by one replica and deleted before the other's next look."""
+    world = Replicas(2)
+    links = [one.link.inner for one in world.all]
+    while not any(call.method == "POST" for link in links for call in link.calls):
+        world.run(0.1)
+    world.delete()
+    world.run(40)  # in which there are never two
+    assert len(world.leaders()) == 1
+
+
+def test_a_standby_that_has_not_looked_for_long_begins_to_wait_again() -> None:
+    """Between its two looks at nothing another has led, and may lead on."""
+    world = Replicas(2)
+    leader, sleeper = world.all
+    sleeper.elector.step()
+    world.all = [leader]
+    world.run(16)
+    assert leader.elector.leading
+    leader.link.state = "cut"
+    world.delete()
+    world.all = [leader, sleeper]
+    world.run(40)
+    assert world.leaders() == [sleeper]
+
+
 INDEX = st.integers(0, 2)
 OPERATIONS = st.one_of(
     st.tuples(st.just("run"), st.floats(0.1, 20.0)),

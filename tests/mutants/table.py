@@ -258,9 +258,23 @@ MUTANTS: Final = (
     Mutant(
         "a Lease that is not there counts as held",
         "k8s/leader.py",
-        "left = 0.0 if self.leading else self._respected(None)",
+        "left = self._respected(None, anew=anew) - self._lock.unseen",
         "left = 0.0",
         (LEADER, "test_a_lease_that_is_not_there_counts_as_held"),
+    ),
+    Mutant(
+        "who makes the Lease anew writes only once every standby had a look",
+        "k8s/leader.py",
+        "if begin >= self._right_from:",
+        "if True:",
+        (LEADER, "test_a_lease_that_comes_and_goes_unseen_leaves_one_leader"),
+    ),
+    Mutant(
+        "a standby that has not looked for long begins to wait again",
+        "k8s/leader.py",
+        "or self._seen.spec != spec or anew:",
+        "or self._seen.spec != spec:",
+        (LEADER, "test_a_standby_that_has_not_looked_for_long_begins_to_wait_again"),
     ),
     Mutant(
         "nothing is sent without the lease",

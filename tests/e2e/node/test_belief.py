@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 import pytest
 
-from mpiop.local.client import PODS
+from mpiop.local.client import PODS, Json
 from tests.e2e.node import jobs
 from tests.e2e.node.jobs import Cell
 from tests.e2e.node.node import Node
@@ -60,6 +60,13 @@ def running(cluster: Cluster, namespace: str, name: str) -> bool:
     return bool(status(job).get("phase") == "LauncherRunning")
 
 
+def started(cluster: Cluster, namespace: str, name: str) -> Json:
+    """Find a Pod whose container is known; a busy kubelet tells it after ranks run."""
+    pod = cluster.client.get(PODS, namespace, name)
+    (state,) = status(pod).get("containerStatuses") or [{}]
+    return pod if "containerID" in state else {}
+
+
 def killer(node: Node) -> Callable[[str, str], None]:
     """Give what waits until a job's ranks run, and kills one of its workers."""
 
@@ -74,8 +81,8 @@ def killer(node: Node) -> Callable[[str, str], None]:
                 break  # mpirun is still starting; it is lost a worker all the same
             time.sleep(0.2)
         time.sleep(0.05 * number)  # which end mpirun sees first is a race
-        pod = cluster.client.get(PODS, namespace, f"{name}-worker-{number % 2}")
-        node.kill(pod)
+        worker = f"{name}-worker-{number % 2}"
+        node.kill(cluster.eventually(lambda: started(cluster, namespace, worker)))
 
     return kill
 
