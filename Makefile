@@ -41,11 +41,8 @@ types: setup ## types, strictly
 imports: setup ## who may import whom
 	$(call timed,$(BIN)/lint-imports)
 
-docs: setup ## regenerate what is generated in docs/
-	$(BIN)/python -m mpiop.states.diagram docs/states.md
-	$(BIN)/python -m mpiop.cli.flags docs/operations.md
-	$(BIN)/python -m tests.compatibility docs/compatibility.md
-	$(BIN)/python -m tests.deploy docs/install.md
+docs: setup ## make anew what is generated
+	$(BIN)/python -m tests.generated
 
 controlplane: setup ## build Kubernetes for the tests, once; K8S=1.33 an old one
 	@$(BIN)/python -m tests.support.assets
@@ -62,10 +59,7 @@ e2e-node: setup ## tests on a real node: kubelet, containerd, every MPI; root on
 	$(BIN)/python -m pytest tests/e2e/node $(ARGS)
 
 current: setup ## what is generated is what its source says, the pins included
-	$(call timed,$(BIN)/python -m mpiop.states.diagram --check docs/states.md)
-	$(call timed,$(BIN)/python -m mpiop.cli.flags --check docs/operations.md)
-	$(call timed,$(BIN)/python -m tests.compatibility docs/compatibility.md --check)
-	$(call timed,$(BIN)/python -m tests.deploy docs/install.md --check)
+	$(call timed,$(BIN)/python -m tests.generated --check)
 	$(call timed,$(BIN)/python -m tests.support.locks --check)
 
 check: lint types imports current ## everything CI runs, each step with its seconds; ends in pytest's summary

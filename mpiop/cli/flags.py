@@ -5,10 +5,8 @@ Upstream's operators are Go programs: `-namespace x` and `-namespace=x` mean wha
 its image changed goes on to work.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -16,8 +14,6 @@ import click
 
 from mpiop.k8s.settings import Settings, flag_names, told, variables
 
-BEGIN: Final = "<!-- generated from mpiop/k8s/settings.py by `make docs` -->"
-END: Final = "<!-- end of the generated part -->"
 # Flags of Go's log library: everything goes to stderr here, once.
 IGNORED: Final = (
     "add-dir-header",
@@ -173,7 +169,7 @@ def options() -> list[click.Option]:
 
 
 def table() -> str:
-    """Render the table of flags."""
+    """Render the table of flags, as docs/operations.md shows it."""
     lines = ["| flag | default | variables | what |", "|---|---|---|---|"]
     for field in attrs.fields(Settings):
         flags = " ".join(f"`--{name}`" for name in flag_names(field))
@@ -192,32 +188,6 @@ def table() -> str:
         flags = " ".join(f"`--{k}`" for k, v in WITHOUT_EFFECT.items() if v == why)
         lines.append(f"| {flags} | | | no effect, and a warning: {why} |")
     return "\n".join(lines)
-
-
-def page(text: str) -> str:
-    """Put the table into a page.
-
-    Raises:
-        ValueError: the page lacks a marker.
-    """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}")
-    return f"{head}{BEGIN}\n\n{table()}\n\n{END}{tail}"
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Write or check the page; return the exit code."""
-    target = Path(arguments[-1])
-    old = target.read_text(encoding="utf-8")
-    new = page(old)
-    if "--check" not in arguments:
-        target.write_text(new, encoding="utf-8")
-        return 0
-    if old != new:
-        sys.stderr.write(f"{target} is stale: run `make docs`\n")
-    return int(old != new)
 
 
 def _known() -> dict[str, type]:
@@ -271,7 +241,3 @@ def _help(field: "attrs.Attribute[Any]") -> str:
 
 def _metavar(field: "attrs.Attribute[Any]") -> str:
     return "NUMBER" if isinstance(field.default, int | float) else "TEXT"
-
-
-if __name__ == "__main__":  # pragma: no cover
-    sys.exit(main(sys.argv[1:]))

@@ -1,18 +1,7 @@
-"""Draw the table: `python -m mpiop.states.diagram [--check] docs/states.md`.
-
-The page keeps its hand-written prose; what stands between the two markers is made
-from EDGES and MEANING. With `--check` nothing is written and a stale page exits 1.
-"""
-
-import sys
-from pathlib import Path
-from typing import Final
+"""Draw the table: `python -m mpiop.states.diagram`; docs/states.md shows it."""
 
 from mpiop.states.machine import EDGES, Edge
 from mpiop.states.phase import LIVE, MEANING, Phase
-
-BEGIN: Final = "<!-- generated from mpiop/states by `make docs` -->"
-END: Final = "<!-- end of the generated part -->"
 
 
 def _grouped() -> dict[tuple[Phase, str], list[Edge]]:
@@ -47,31 +36,10 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def page(text: str) -> str:
-    """Put the generated part into a page.
-
-    Raises:
-        ValueError: the page lacks a marker.
-    """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}")
-    return f"{head}{BEGIN}\n\n{mermaid()}\n\n{table()}\n\n{END}{tail}"
-
-
-def main(arguments: list[str]) -> int:
-    """Write or check the page; return the exit code."""
-    target = Path(arguments[-1])
-    old = target.read_text(encoding="utf-8")
-    new = page(old)
-    if "--check" not in arguments:
-        target.write_text(new, encoding="utf-8")
-        return 0
-    if old != new:
-        sys.stderr.write(f"{target} is stale: run `make docs`\n")
-    return int(old != new)
+def render() -> str:
+    """Render all that EDGES and MEANING say, in Markdown."""
+    return f"{mermaid()}\n\n{table()}"
 
 
 if __name__ == "__main__":  # pragma: no cover
-    sys.exit(main(sys.argv[1:]))
+    pass

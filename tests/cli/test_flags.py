@@ -1,16 +1,12 @@
-"""Flags as upstream's users write them, and the table that is made from them."""
-
-from pathlib import Path
+"""Flags as upstream's users write them."""
 
 import attrs
 import pytest
 from click.testing import CliRunner
 
-from mpiop.cli import flags, operating
+from mpiop.cli import operating
 from mpiop.cli.main import cli
 from mpiop.k8s.settings import Settings, SettingsError, flag_names, variables
-
-PAGE = Path(__file__).parents[2] / "docs/operations.md"
 
 
 @pytest.fixture
@@ -210,23 +206,6 @@ def test_several_namespaces_are_each_named_once() -> None:
     """By commas; spaces, empty parts and repetitions mean nothing."""
     assert Settings(namespace="a, b,,a").namespaces == ("a", "b")
     assert Settings().namespaces == ("",)
-
-
-def test_the_table_is_that_of_the_code() -> None:
-    """`make docs` was run."""
-    assert flags.main(["--check", str(PAGE)]) == 0
-    with pytest.raises(ValueError, match="needs the lines"):
-        flags.page("no marker")
-
-
-def test_a_stale_table_is_found_and_mended(tmp_path: Path) -> None:
-    """The check fails until the page is written anew."""
-    page = tmp_path / "operations.md"
-    page.write_text(f"a\n{flags.BEGIN}\nold\n{flags.END}\nb\n")
-    assert flags.main(["--check", str(page)]) == 1
-    assert flags.main([str(page)]) == 0
-    assert flags.main(["--check", str(page)]) == 0
-    assert page.read_text().startswith("a\n")
 
 
 def test_the_version_is_told() -> None:

@@ -7,23 +7,12 @@ from typing import Final
 from tests.compatibility.catalogue import CHECKLIST, DEFECTS, RULES, WITHOUT
 from tests.compatibility.markers import Shown, shown
 
-BEGIN: Final = "<!-- generated from the tests by `make docs` -->"
-END: Final = "<!-- end of the generated part -->"
 MOST: Final = 4  # tests named in a cell
 
 
-def page(text: str) -> str:
-    """Put the tables into a page.
-
-    Raises:
-        ValueError: the page lacks a marker.
-    """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}")
-    parts = (BEGIN, *rules(), *checklist(), *defects(), END)
-    return head + "\n\n".join(parts) + tail
+def render() -> str:
+    """Render all of them."""
+    return "\n\n".join((*rules(), *checklist(), *defects()))
 
 
 def rules() -> Iterable[str]:

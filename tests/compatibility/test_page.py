@@ -9,7 +9,6 @@ import yaml
 
 from tests.compatibility.catalogue import DEFECTS, WITHOUT, known
 from tests.compatibility.markers import KINDS, TESTS, Place, shown
-from tests.compatibility.page import BEGIN, END, page
 
 CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
 SOURCE = """
@@ -74,14 +73,3 @@ def paths(node: dict[str, Any], path: str) -> Iterator[str]:
         named["*"] = node["additionalProperties"]
     for key, child in named.items():
         yield from paths(child, f"{path}.{key}")
-
-
-def test_a_page_keeps_its_prose() -> None:
-    """Only what stands between the two marks is made."""
-    text = page(f"before\n{BEGIN}\nfrom before\n{END}\nafter\n")
-    assert text.startswith(f"before\n{BEGIN}\n")
-    assert text.endswith(f"{END}\nafter\n")
-    assert "from before" not in text
-    assert page(text) == text
-    with pytest.raises(ValueError, match="needs the lines"):
-        page("no marks")

@@ -10,8 +10,6 @@ import yaml
 
 from tests.support.deployed import DEPLOY, rendered
 
-BEGIN: Final = "<!-- generated from the roles in deploy/ by `make docs` -->"
-END: Final = "<!-- end of the generated part -->"
 HEADER: Final = (
     "# Generated from deploy/v1 by `make docs`; change the folders it names.\n"
 )
@@ -30,19 +28,10 @@ def one_file() -> str:
     return HEADER + rendered("v1")
 
 
-def page(text: str) -> str:
-    """Put the table into a page.
-
-    Raises:
-        ValueError: the page lacks a marker.
-    """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}")
+def table() -> str:
+    """Render who may do what, and what for."""
     rows = [row for name in ROLES for row in _rows(DEPLOY / name)]
-    table = "\n".join(["| role | may | what for |", "|---|---|---|", *rows])
-    return f"{head}{BEGIN}\n\n{table}\n\n{END}{tail}"
+    return "\n".join(["| role | may | what for |", "|---|---|---|", *rows])
 
 
 def _rows(path: Path) -> Iterator[str]:

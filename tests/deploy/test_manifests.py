@@ -10,7 +10,6 @@ import yaml
 from mpiop import __version__
 from mpiop.cli.flags import respelt
 from mpiop.k8s.settings import Settings
-from tests.deploy.page import one_file
 from tests.e2e.kubectl import Kubectl
 from tests.support.deployed import (
     NAME,
@@ -34,10 +33,6 @@ def test_every_object_is_valid(folder: str) -> None:
     """By the schemas of the oldest version that is tested; no field is unknown."""
     for one in objects(rendered(folder)):
         kubernetes_validate.validate(one, OLDEST, strict=True)
-
-
-def test_the_one_file_is_what_the_folders_say() -> None:
-    assert ONE_FILE.read_text(encoding="utf-8") == one_file()
 
 
 def test_the_default_is_the_cluster_overlay() -> None:

@@ -2,7 +2,7 @@
 
 In a temporary copy of the tree, never in place. First the tests must pass as they are;
 then each mutant is applied, its test run, and the file put back. Exit code 1 where one
-survives. Words narrow by property. `--table` writes tests/property/README.md instead.
+survives. Words narrow by property.
 """
 
 import os
@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.mutants.readme import README, page
 from tests.mutants.table import MUTANTS, Mutant
 
 TREE = ("mpiop", "tests", "deploy", "docs", "pyproject.toml", "README.md")
@@ -69,9 +68,6 @@ def killed(folder: Path, mutant: Mutant) -> bool:
 
 def main(words: list[str]) -> int:
     """Run; give the exit code."""
-    if words == ["--table"]:
-        README.write_text(page(), encoding="utf-8")
-        return 0
     chosen = [m for m in MUTANTS if all(word in m.property for word in words)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -5,12 +5,11 @@ from typing import Final
 
 from tests.mutants.table import MUTANTS, Mutant
 
-README: Final = Path("tests/property/README.md")
 HEAD: Final = """# What the tests can notice
 
 A property is kept only if a stated mutant dies by it. `make mutants` applies each in a
 temporary copy of the tree, runs the test beside it, and expects a failure. The table is
-made from `tests/mutants/table.py` by `python -m tests.mutants --table`.
+made from `tests/mutants/table.py` by `make docs`.
 
 | property | mutant | killed by |
 |---|---|---|
