@@ -4,9 +4,9 @@ It knows HTTP and nothing of Kubernetes but three headers: what warns, what asks
 wait, and who speaks.
 """
 
+import math
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final, cast
@@ -100,7 +100,7 @@ class HttpTransport:
         self._base = self._access.host if forwarded else place.path
         self._always = f"Host: {place.netloc}\r\nUser-Agent: mpiop/{__version__}\r\n"
         self._opened = self._clock.monotonic()
-        self._token, self._asked = "", -TOKEN_SECONDS
+        self._token, self._asked = "", -math.inf
 
     def _reloaded(self) -> bool:
         """Read the credentials again, unless that was done just now."""
@@ -114,7 +114,7 @@ class HttpTransport:
     def _authorization(self) -> str:
         """Ask for the token, at most once a second: it may run an exec plugin."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock.monotonic()
             if now - self._asked >= TOKEN_SECONDS:
                 self._token, self._asked = self._access.authorization(), now
             return self._token

@@ -25,6 +25,7 @@ class Kubectl:
 
     folder: Path
     namespace: str = "default"
+    deadline: float = DEADLINE
 
     @property
     def environment(self) -> dict[str, str]:
@@ -56,7 +57,7 @@ class Kubectl:
             env={**self.environment, **env},
             capture_output=True,
             text=True,
-            timeout=DEADLINE,
+            timeout=self.deadline,
             check=False,
         )
 

@@ -250,9 +250,7 @@ def test_credentials_are_not_read_again_at_once(server: Served) -> None:
 
 def test_credentials_are_read_again_when_refused(server: Served) -> None:
     """After a 401 the credentials are read anew, though not all the time."""
-    now = iter([0.0, 60.0, 60.0, 61.0])
-    settings = Settings(kubeconfig=server.kubeconfig)
-    loads: list[int] = []
+    now, settings, loads = [0.0], Settings(kubeconfig=server.kubeconfig), list[int]()
 
     def load_bad_first() -> Access:
         loads.append(1)
@@ -262,8 +260,9 @@ def test_credentials_are_read_again_when_refused(server: Served) -> None:
         return attrs.evolve(found, authorization=lambda: "Bearer wrong")
 
     system = Clock.system()
-    clock = Clock(system.now, lambda: next(now), system.sleep, system.chance)
+    clock = Clock(system.now, lambda: now[0], system.sleep, system.chance)
     transport = HttpTransport(load_bad_first, clock)
+    now[0] = 60.0
     assert transport.request(Call("GET", PODS)).status == 200
     assert len(loads) == 2
     transport.close()

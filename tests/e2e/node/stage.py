@@ -60,7 +60,7 @@ class Stage:
 
     def kubectl(self, *words: str) -> str:
         """Run kubectl in the namespace, as the administrator."""
-        return install.kubectl(self.node, "-n", self.namespace, *words)
+        return install.kubectl(self.node, *words, namespace=self.namespace)
 
     def play(self, name: str, script: str = ONCE, **cell: Any) -> "Played":  # noqa: ANN401
         """Create a job whose launcher runs a script of the shell."""

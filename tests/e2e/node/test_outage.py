@@ -65,9 +65,8 @@ def test_the_operator_dies_in_mid_run(here: Stage, record_property: Record) -> N
     one.until_ranks()
     calm.until_ranks()
     before, whole = operators(here), uids(calm)
-    install.kubectl(
-        here.node, "-n", OPERATOR, "delete", "pod", *before, "--force", "--wait=false"
-    )
+    delete = ("delete", "pod", *before, "--force", "--wait=false")
+    install.kubectl(here.node, *delete, namespace=OPERATOR)
     one.kill(one.worker(1))
     young = here.play("young", run_policy={"backoffLimit": 1})
     one.recovers()
