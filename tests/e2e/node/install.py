@@ -6,6 +6,7 @@ from typing import Final
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.node.node import Node
 from tests.support.cluster import Cluster
+from tests.support.deployed import NAME
 
 ROOT: Final = Path(__file__).parents[3]
 MANIFEST: Final = ROOT / "deploy" / "v1" / "mpi-operator.yaml"
@@ -16,11 +17,11 @@ def install(node: Node) -> Cluster:
     """Install the operator as a user does; wait until it is ready."""
     kubectl(node, "apply", "-f", str(MANIFEST))
     ready = ("rollout", "status", "deployment/mpi-operator", "--timeout=120s")
-    kubectl(node, *ready, namespace="mpi-operator")
+    kubectl(node, *ready)
     return node.cluster
 
 
-def kubectl(node: Node, *words: str, namespace: str = "default") -> str:
-    """Run kubectl as the administrator."""
+def kubectl(node: Node, *words: str, namespace: str = NAME) -> str:
+    """Run kubectl as the administrator, where the operator is or elsewhere."""
     output, _ = Kubectl(node.folder, namespace, PATIENCE).run(*words)
     return output

@@ -111,16 +111,16 @@ def test_binding_that_is_asked_for_is_kept(ended: Ended, mpi: str) -> None:
 @contextmanager
 def told(node: Node, flag: str) -> Iterator[None]:
     """Run the operator of the cluster with one more flag."""
-    where = ("--namespace=mpi-operator", "deployment/mpi-operator")
+    where = "deployment/mpi-operator"
     path = "/spec/template/spec/containers/0/args/-"
     change = json.dumps([{"op": "add", "path": path, "value": flag}])
-    kubectl(node, "patch", *where, "--type=json", f"--patch={change}")
+    kubectl(node, "patch", where, "--type=json", f"--patch={change}")
     try:
-        kubectl(node, "rollout", "status", *where, "--timeout=120s")
+        kubectl(node, "rollout", "status", where, "--timeout=120s")
         yield
     finally:
         kubectl(node, "apply", "-f", str(MANIFEST))
-        kubectl(node, "rollout", "status", *where, "--timeout=120s")
+        kubectl(node, "rollout", "status", where, "--timeout=120s")
 
 
 @pytest.mark.checklist("7.5.cluster-domain")
