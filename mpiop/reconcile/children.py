@@ -4,7 +4,7 @@ Nothing is written to a child that is not ours, and a name that is taken is not 
 again until the shell has forgotten that it was.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
 from mpiop.reconcile import names
@@ -56,11 +56,12 @@ def running(facts: Facts) -> tuple[Action, ...]:
     if blocked(facts):
         return tuple(_end_attempt(facts))
     if gang.held(facts) or gang.lacking(facts):
-        return (*_base(facts), *_surplus(facts))
+        return (*_base(facts), *_names(facts), *_surplus(facts))
     return (
         *_base(facts),
         *gang.actions(facts),
         *_workers(facts),
+        *_names(facts),
         *_launcher(facts),
         *_surplus(facts),
         *_end_attempt(facts),
@@ -71,7 +72,7 @@ def suspended(facts: Facts) -> tuple[Action, ...]:
     """Make what a suspended job has: everything but workers, its Job suspended."""
     if blocked(facts):
         return ()
-    actions = [*_base(facts)]
+    actions = [*_base(facts), *_names(facts)]
     if facts.launcher_job is None and facts.launcher_alive is None:
         if facts.attempt == 0:
             actions += _secret(facts)
@@ -80,16 +81,24 @@ def suspended(facts: Facts) -> tuple[Action, ...]:
 
 
 def _base(facts: Facts) -> Iterator[Action]:
+    """Make what a Pod of the job mounts or is granted."""
     job = facts.job
     alive = sorted(pod.name for pod in facts.workers.values() if pod.phase == "Running")
-    manifests = [
-        service.service(job),
-        config_map.config_map(job, facts.install, alive),
-    ]
+    manifests = [config_map.config_map(job, facts.install, alive)]
     if job.remote_shell is RemoteShell.KUBECTL_EXEC:
         if access.service_account_name(job) == names.access(job.name):
             manifests.append(access.service_account(job))
         manifests += [access.role(job), access.role_binding(job)]
+    yield from _kept(facts, manifests)
+
+
+def _names(facts: Facts) -> Iterator[Action]:
+    """Make the Service; after the workers, each of which it would be told of."""
+    return _kept(facts, [service.service(facts.job)])
+
+
+def _kept(facts: Facts, manifests: Iterable[Json]) -> Iterator[Action]:
+    """Create what is missing and mend what drifted."""
     for manifest in manifests:
         ref = ref_of(manifest)
         found = [c for c in facts.others(ref.kind) if c.name == ref.name]

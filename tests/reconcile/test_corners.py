@@ -326,7 +326,7 @@ def test_a_launcher_alone_has_its_secret_too() -> None:
 
 def test_a_started_attempt_keeps_all_but_its_hosts() -> None:
     """A new operator's scripts reach no running attempt, its hosts do."""
-    service, config_map = base()
+    config_map, service = base()
     config_map["data"] = {**config_map["data"], "agent.sh": "old"}
     world = [service, config_map, *WORKERS, launcher_job()]
 

@@ -67,16 +67,19 @@ def events(actions: tuple[Any, ...]) -> list[str]:
 @pytest.mark.checklist("7.1.AllResourcesCreated")
 @pytest.mark.defect("E10")
 def test_a_new_job_gets_all_its_children_at_once() -> None:
-    """N+4 creates over ssh, the launcher last, after one status write; one Event."""
+    """N+4 creates over ssh, the launcher last, after one status write; one Event.
+
+    The Service comes after the workers, each of which its controllers would be told of.
+    """
     actions = step(snapshot(mpijob(2)))
 
     assert isinstance(actions[0], PatchStatus)
     assert created(actions) == [
-        NAME,
         f"{NAME}-config",
         f"{NAME}-ssh-{UID}",
         f"{NAME}-worker-0",
         f"{NAME}-worker-1",
+        NAME,
         f"{NAME}-launcher",
     ]
     assert events(actions) == ["MPIJobCreated"]
@@ -506,12 +509,12 @@ def test_ttl_deletes_the_job_itself() -> None:
 
 @pytest.mark.compat("spec.runPolicy.suspend")
 def test_a_job_created_suspended_has_a_suspended_launcher_and_no_workers() -> None:
-    """Service, ConfigMap, Secret and the Job; startTime stays unset."""
+    """ConfigMap, Service, Secret and the Job; startTime stays unset."""
     actions = step(snapshot(mpijob(2, suspend=True)))
 
     assert created(actions) == [
-        NAME,
         f"{NAME}-config",
+        NAME,
         f"{NAME}-ssh-{UID}",
         f"{NAME}-launcher",
     ]
