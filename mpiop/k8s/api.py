@@ -11,6 +11,7 @@ import attrs
 import orjson
 
 from mpiop.k8s.clock import Clock
+from mpiop.k8s.decoding import written
 from mpiop.k8s.errors import ApiError, Fenced, from_reply
 from mpiop.k8s.kinds import EVENTS, PRIORITIES, RESOURCES
 from mpiop.k8s.retry import retried
@@ -49,7 +50,8 @@ class Written:
     """What a write is answered by.
 
     Attributes:
-        manifest: the object's metadata as the server has it now; or a bare Status.
+        manifest: what is read of the object's metadata as the server has it now; none
+            where the answer was a bare Status.
         warnings: what the server warned about.
     """
 
@@ -233,7 +235,7 @@ class Api:
         idempotent: bool,
     ) -> Written:
         reply = self._send(verb, kind, call, sent, idempotent=idempotent)
-        return Written(_object(reply), reply.warnings)
+        return Written(written(reply.body), reply.warnings)
 
     def _send(
         self,

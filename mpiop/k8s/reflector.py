@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, assert_never, cast
 
 import attrs
-import orjson
 
 from mpiop.k8s.api import Api, Query
 from mpiop.k8s.clock import Clock
+from mpiop.k8s.decoding import event
 from mpiop.k8s.errors import (
     ApiError,
     Forbidden,
@@ -196,7 +196,7 @@ class Reflector:
         now = self.clock.monotonic()
         if lines:
             for line in lines:
-                self._event(state, orjson.loads(line))
+                self._event(state, event(self.kind, line))
             self.failures = 0
             state.heard = now
             return 0.0
@@ -217,9 +217,9 @@ class Reflector:
         self.failures = 0
         return 0.0
 
-    def _event(self, state: Watching, event: Mapping[str, object]) -> None:
-        manifest = cast("dict[str, object]", event["object"])
-        match event["type"]:
+    def _event(self, state: Watching, told: Mapping[str, object]) -> None:
+        manifest = cast("dict[str, object]", told["object"])
+        match told["type"]:
             case "ERROR":
                 raise from_status(manifest)
             case "BOOKMARK":

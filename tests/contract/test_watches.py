@@ -123,6 +123,30 @@ def test_streamed_list(api: Api, maps: str) -> None:
     assert "uid" not in obj["metadata"]
 
 
+@pytest.mark.needs("newest-kubernetes")  # 1.33 has it behind a gate
+@pytest.mark.parametrize("group", ["api/v1", "apis/batch/v1"])
+def test_bookmarks_hold_an_empty_object(api: Api, ns: str, group: str) -> None:
+    """What its type must have is there, and null: whoever reads it takes that."""
+    kind = "pods" if group == "api/v1" else "jobs"
+    ((mark, obj),) = seen(
+        api,
+        f"/{group}/namespaces/{ns}/{kind}",
+        1,
+        sendInitialEvents="true",
+        resourceVersionMatch="NotOlderThan",
+        allowWatchBookmarks="true",
+    )
+    assert mark == "BOOKMARK"
+    assert obj.pop("metadata")["resourceVersion"].isdecimal()
+    pod = {"spec": {"containers": None}}
+    if kind == "pods":
+        assert obj == {"kind": "Pod", "apiVersion": "v1", **pod, "status": {}}
+    else:
+        spec = {"template": {"metadata": {}, **pod}}
+        job = {"kind": "Job", "apiVersion": "batch/v1"}
+        assert obj == {**job, "spec": spec, "status": {}}
+
+
 def test_streamed_list_needs_a_match(api: Api, maps: str) -> None:
     """Without resourceVersionMatch a streamed list is refused."""
     query = {"watch": "true", "sendInitialEvents": "true"}

@@ -1,6 +1,6 @@
 """Watches: a lazy view on the store's history through a selection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +15,15 @@ from .store import Change, Record, Store
 from .wire import Watch
 
 _BOOKMARK_INTERVAL: Final = timedelta(minutes=1)
+_NO_POD: Final = {"spec": {"containers": None}}
+# The object of a bookmark is an empty one, with what its type in Go cannot leave out.
+_EMPTY: Final[Mapping[tuple[str, str], Mapping[str, object]]] = {
+    ("v1", "Pod"): {**_NO_POD, "status": {}},
+    ("batch/v1", "Job"): {
+        "spec": {"template": {"metadata": {}, **_NO_POD}},
+        "status": {},
+    },
+}
 _INITIAL_END: Final = "k8s.io/initial-events-end"
 
 
@@ -147,6 +156,7 @@ class Feed(Watch):
             "kind": resource.kind_name,
             "apiVersion": resource.group_version,
             "metadata": {**meta, "creationTimestamp": None},
+            **_EMPTY.get((resource.group_version, resource.kind_name), {}),
         }
         return _line("BOOKMARK", orjson.dumps(body))
 
