@@ -1,5 +1,7 @@
 """Draw the table: `python -m mpiop.states.diagram`; docs/states.md shows it."""
 
+import sys
+
 from mpiop.states.machine import EDGES, Edge
 from mpiop.states.phase import LIVE, MEANING, Phase
 
@@ -42,4 +44,4 @@ def render() -> str:
 
 
 if __name__ == "__main__":  # pragma: no cover
-    pass
+    sys.stdout.write(f"{render()}\n")

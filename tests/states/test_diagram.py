@@ -1,5 +1,8 @@
 """What is drawn of the machine."""
 
+import subprocess
+import sys
+
 from mpiop.states import diagram
 from mpiop.states.machine import EDGES
 from mpiop.states.phase import Phase
@@ -14,3 +17,10 @@ def test_every_phase_and_every_edge_is_shown() -> None:
     for edge in EDGES:
         assert f"--> {edge.target}: {edge.guard.__name__}" in text
         assert f"`{edge.guard.__name__}`" in text
+
+
+def test_the_command_draws_it() -> None:
+    """For a page, or for a look."""
+    command = [sys.executable, "-m", "mpiop.states.diagram"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{diagram.render()}\n"
