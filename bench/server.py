@@ -149,11 +149,11 @@ class Turns:
         """Create the workers twice in a row, so that both meet the same machine."""
         namespace = self.kept.enter_context(self.cluster.namespace())
         with operator(self.cluster, namespace) as process:
-            before = process.settled()
+            process.settled()
             self.at_rest.append(process.resident())
             if client_first:
                 self._theirs()
-            self._ours(namespace, process, before)
+            self._ours(namespace, process)
             if not client_first:
                 self._theirs()
             if not self.resident:
@@ -161,9 +161,10 @@ class Turns:
                 time.sleep(QUIET_SECONDS)
                 self.resident.append(process.resident())
 
-    def _ours(self, namespace: str, process: Process, before: float) -> None:
+    def _ours(self, namespace: str, process: Process) -> None:
         """Let an operator make the workers."""
         version = self._version(namespace)
+        before = process.cpu()
         self.cluster.client.create(MPIJOBS, job(namespace))
         self._until(lambda: self._count(namespace) >= WORKERS)
         self.cpu.append(process.settled() - before)
@@ -182,9 +183,10 @@ class Turns:
         )
         query = (("fieldManager", "bench"), ("fieldValidation", "Warn"))
         place = PODS.path(namespace)
+        big = parsed(namespace)
         calls = (
             Call("POST", place, query, orjson.dumps(pod), accept=METADATA)
-            for pod in owned(kept)
+            for pod in owned(big, kept)
         )
         before = time.process_time()
         answers = {sent.reply().status for sent in transport.request_all(calls)}
@@ -254,13 +256,17 @@ def job(namespace: str) -> Json:
     return cast("Json", found)
 
 
-def owned(owner: Json) -> Iterator[Json]:
+def parsed(namespace: str) -> MPIJob:
+    """Read the job as an operator does."""
+    submitted = job(namespace)
+    meta = {**submitted["metadata"], "uid": "of-nobody"}
+    found = parse({**submitted, "metadata": meta})
+    assert isinstance(found, MPIJob), found
+    return found
+
+
+def owned(big: MPIJob, owner: Json) -> Iterator[Json]:
     """Write the workers of the job, owned by something else that is there."""
-    meta = owner["metadata"]
-    submitted = job(meta["namespace"])
-    uid = {"uid": meta["uid"]}
-    parsed = parse({**submitted, "metadata": {**submitted["metadata"], **uid}})
-    assert isinstance(parsed, MPIJob), parsed
     reference = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -269,7 +275,7 @@ def owned(owner: Json) -> Iterator[Json]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    for pod in worker.workers(parsed, Install(), range(WORKERS)):
+    for pod in worker.workers(big, Install(), range(WORKERS)):
         meta = {
             **cast("Json", pod["metadata"]),
             "namespace": owner["metadata"]["namespace"],

@@ -4,14 +4,14 @@ Every write carries the identity of what it changes. Kubernetes' own models neve
 a manifest: they would drop the fields that they do not know.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
 import attrs
 import orjson
 
 from mpiop.k8s.clock import Clock
-from mpiop.k8s.decoding import written
+from mpiop.k8s.decoding import whole, written
 from mpiop.k8s.errors import ApiError, Fenced, from_reply
 from mpiop.k8s.kinds import EVENTS, PRIORITIES, RESOURCES
 from mpiop.k8s.retry import retried
@@ -90,7 +90,7 @@ class Api:
     def get(self, ref: Ref) -> Json:
         """Read one object as the server has it now."""
         call = Call("GET", RESOURCES[ref.kind].path(ref.namespace, ref.name))
-        return _object(self._send("get", ref.kind, call))
+        return whole(self._send("get", ref.kind, call).body)
 
     def list_page(
         self, kind: KindName, namespace: str, query: Query = (), more: str = ""
@@ -182,7 +182,7 @@ class Api:
     def priority(self, name: str) -> int:
         """Read the value of a PriorityClass."""
         call = Call("GET", PRIORITIES.path(name=name))
-        return integer(_object(self._send("get", "PriorityClass", call)), "value")
+        return integer(whole(self._send("get", "PriorityClass", call).body), "value")
 
     def log(self, namespace: str, pod: str, container: str, lines: int) -> str:
         """Read the last lines of a container's log."""
@@ -264,13 +264,8 @@ class Api:
         return retried(once, self._clock, idempotent=idempotent)
 
 
-def _object(reply: Reply) -> dict[str, Any]:
-    found = orjson.loads(reply.body)
-    return found if isinstance(found, dict) else {}
-
-
 def _page(reply: Reply) -> Page:
-    body: Mapping[str, object] = _object(reply)
+    body = whole(reply.body)
     return Page(
         cast("Sequence[dict[str, Any]]", items(body, "items")),
         text(body, "metadata", "resourceVersion"),

@@ -1,5 +1,6 @@
-"""What is read of JSON that comes a thousand times: answers to writes, events of Pods.
+"""How JSON from the API server is read: all of it, or what is looked at.
 
+The latter where it comes a thousand times: answers to writes, and events of Pods.
 Decoding to these types skips what they do not name, managedFields above all, and takes
 a third of the time. Leaves are taken as they are: whoever reads them looks at their
 types.
@@ -63,6 +64,16 @@ _WRITTEN: Final = msgspec.json.Decoder(_Written)
 _POD_EVENT: Final = msgspec.json.Decoder(_PodEvent)
 
 
+def whole(text: bytes) -> dict[str, Any]:
+    """Read all of a JSON object; what is JSON and no object reads as an empty one.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    found = orjson.loads(text)
+    return found if isinstance(found, dict) else {}
+
+
 def written(body: bytes) -> Json:
     """Read what a write is answered by: of metadata what mpiop looks at.
 
@@ -78,7 +89,7 @@ def event(kind: KindName, line: bytes) -> Json:
     Raises:
         ValueError: it is no JSON.
     """
-    return _decoded(_POD_EVENT, line) if kind == "Pod" else _whole(line)
+    return _decoded(_POD_EVENT, line) if kind == "Pod" else whole(line)
 
 
 def _decoded(decoder: "msgspec.json.Decoder[Any]", text: bytes) -> Json:
@@ -86,10 +97,5 @@ def _decoded(decoder: "msgspec.json.Decoder[Any]", text: bytes) -> Json:
         found: Json = decoder.decode(text)
     except msgspec.ValidationError:
         # Null for a list, say, as in the Pod of a bookmark: no reason to stop.
-        return _whole(text)
+        return whole(text)
     return found
-
-
-def _whole(text: bytes) -> Json:
-    found = orjson.loads(text)
-    return found if isinstance(found, dict) else {}

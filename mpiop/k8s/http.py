@@ -141,26 +141,23 @@ class HttpTransport:
     def _written(self, call: Call) -> bytes:
         """Write a call as HTTP/1.1."""
         token = self._authorization()
-        kind = call.content_type if call.body else ""
-        place = f"{self._base}{_target(call.path, call.query)}"
-        head = _head(call.method, place, call.accept, kind)
-        who = f"Authorization: {token}\r\n" if token else ""
-        length = f"Content-Length: {len(call.body)}\r\n" if call.body else ""
-        text = f"{head}{self._always}{who}{length}\r\n"
-        return text.encode("latin-1") + call.body
+        head = [
+            f"{call.method} {self._base}{_target(call.path, call.query)} HTTP/1.1\r\n",
+            self._always,
+            f"Accept: {call.accept}\r\n",
+            f"Authorization: {token}\r\n" if token else "",
+        ]
+        if call.body:
+            head.append(f"Content-Type: {call.content_type}\r\n")
+            head.append(f"Content-Length: {len(call.body)}\r\n")
+        head.append("\r\n")
+        return "".join(head).encode("latin-1") + call.body
 
 
 @lru_cache(maxsize=64)
 def _target(path: str, query: tuple[tuple[str, str], ...]) -> str:
     """Quote a path and what is asked of it; creates repeat theirs a thousand times."""
     return f"{quote(path)}{'?' if query else ''}{urlencode(query)}"
-
-
-@lru_cache(maxsize=64)
-def _head(method: str, place: str, accept: str, content_type: str) -> str:
-    """Write what creates repeat too."""
-    kind = f"Content-Type: {content_type}\r\n" if content_type else ""
-    return f"{method} {place} HTTP/1.1\r\nAccept: {accept}\r\n{kind}"
 
 
 def _read(answer: Answer) -> Reply:

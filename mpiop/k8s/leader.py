@@ -27,6 +27,7 @@ import orjson
 
 from mpiop.k8s.api import MERGE, Observer, unobserved
 from mpiop.k8s.clock import Clock
+from mpiop.k8s.decoding import whole
 from mpiop.k8s.errors import (
     AlreadyExists,
     ApiError,
@@ -271,8 +272,7 @@ class Elector:
         self._observe(_VERBS[method], "Lease", reply.status)
         if reply.status not in _SUCCESS:
             raise from_reply(reply)
-        found = orjson.loads(reply.body)
-        return found if isinstance(found, dict) else {}
+        return whole(reply.body)
 
     def _tell(self) -> None:
         leading = self.leading

@@ -124,13 +124,24 @@ def test_streamed_list(api: Api, maps: str) -> None:
 
 
 @pytest.mark.needs("newest-kubernetes")  # 1.33 has it behind a gate
-@pytest.mark.parametrize("group", ["api/v1", "apis/batch/v1"])
-def test_bookmarks_hold_an_empty_object(api: Api, ns: str, group: str) -> None:
+@pytest.mark.parametrize(
+    ("group", "kind", "spec"),
+    [
+        ("api/v1", "Pod", {"containers": None}),
+        (
+            "apis/batch/v1",
+            "Job",
+            {"template": {"metadata": {}, "spec": {"containers": None}}},
+        ),
+    ],
+)
+def test_bookmarks_hold_an_empty_object(
+    api: Api, ns: str, group: str, kind: str, spec: dict[str, Any]
+) -> None:
     """What its type must have is there, and null: whoever reads it takes that."""
-    kind = "pods" if group == "api/v1" else "jobs"
     ((mark, obj),) = seen(
         api,
-        f"/{group}/namespaces/{ns}/{kind}",
+        f"/{group}/namespaces/{ns}/{kind.lower()}s",
         1,
         sendInitialEvents="true",
         resourceVersionMatch="NotOlderThan",
@@ -138,13 +149,8 @@ def test_bookmarks_hold_an_empty_object(api: Api, ns: str, group: str) -> None:
     )
     assert mark == "BOOKMARK"
     assert obj.pop("metadata")["resourceVersion"].isdecimal()
-    pod = {"spec": {"containers": None}}
-    if kind == "pods":
-        assert obj == {"kind": "Pod", "apiVersion": "v1", **pod, "status": {}}
-    else:
-        spec = {"template": {"metadata": {}, **pod}}
-        job = {"kind": "Job", "apiVersion": "batch/v1"}
-        assert obj == {**job, "spec": spec, "status": {}}
+    version = group.removeprefix("apis/").removeprefix("api/")
+    assert obj == {"kind": kind, "apiVersion": version, "spec": spec, "status": {}}
 
 
 def test_streamed_list_needs_a_match(api: Api, maps: str) -> None:

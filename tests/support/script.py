@@ -66,8 +66,9 @@ class Script:
         uid = pod["metadata"]["uid"]
         if phase == "Pending":
             if all(_ready(one) for one in pods if _role(one) == "worker"):
-                self.kubelet.run(pod)
+                # Before it runs: who sees it run may end it at once, on another thread.
                 self._ends[uid] = self.clock().timestamp() + self.launcher_seconds
+                self.kubelet.run(pod)
             elif "containerStatuses" not in pod["status"]:
                 self.kubelet.init(pod)
             return None

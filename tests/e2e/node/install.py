@@ -1,21 +1,18 @@
 """The operator on the node, as an install brings it, and kubectl to reach it."""
 
-from pathlib import Path
 from typing import Final
 
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.node.node import Node
 from tests.support.cluster import Cluster
-from tests.support.deployed import NAME
+from tests.support.deployed import NAME, ONE_FILE
 
-ROOT: Final = Path(__file__).parents[3]
-MANIFEST: Final = ROOT / "deploy" / "v1" / "mpi-operator.yaml"
 PATIENCE: Final = 180.0
 
 
 def install(node: Node) -> Cluster:
     """Install the operator as a user does; wait until it is ready."""
-    kubectl(node, "apply", "-f", str(MANIFEST))
+    kubectl(node, "apply", "-f", str(ONE_FILE))
     ready = ("rollout", "status", "deployment/mpi-operator", "--timeout=120s")
     kubectl(node, *ready)
     return node.cluster

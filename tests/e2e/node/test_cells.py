@@ -13,11 +13,12 @@ import attrs
 import pytest
 
 from tests.e2e.node import configs, images, jobs
-from tests.e2e.node.install import MANIFEST, kubectl
+from tests.e2e.node.install import kubectl
 from tests.e2e.node.jobs import Cell
 from tests.e2e.node.node import Node
 from tests.e2e.node.running import Ended, run_all
 from tests.support.cluster import Cluster
+from tests.support.deployed import ONE_FILE
 
 pytestmark = [
     pytest.mark.needs("node"),
@@ -119,7 +120,7 @@ def told(node: Node, flag: str) -> Iterator[None]:
         kubectl(node, "rollout", "status", where, "--timeout=120s")
         yield
     finally:
-        kubectl(node, "apply", "-f", str(MANIFEST))
+        kubectl(node, "apply", "-f", str(ONE_FILE))
         kubectl(node, "rollout", "status", where, "--timeout=120s")
 
 

@@ -18,13 +18,13 @@ from tests.e2e.node.stage import TOLD, Played, Stage, await_, manifest, stage
 from tests.e2e.node.stories import Record, tell
 from tests.support import live
 from tests.support.cluster import Cluster
+from tests.support.deployed import NAME
 
 pytestmark = [
     pytest.mark.needs("node"),
     pytest.mark.slow,
     pytest.mark.timeout(1800),
 ]
-OPERATOR: Final = "mpi-operator"
 LOST: Final = "mpiop-test-lost"
 
 
@@ -38,7 +38,7 @@ def operators(here: Stage) -> set[str]:
     """Name the operator's Pods that are ready."""
     return {
         str(pod["metadata"]["name"])
-        for pod in here.cluster.client.list(PODS, OPERATOR)["items"]
+        for pod in here.cluster.client.list(PODS, NAME)["items"]
         if "deletionTimestamp" not in pod["metadata"] and ready(pod)
     }
 
