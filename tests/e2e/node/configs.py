@@ -15,7 +15,7 @@ DOMAIN: Final = "cluster.local"
 # Pods that are told so are in a cluster of this domain.
 OTHER_DOMAIN: Final = "mpi.test"
 SOCKET: Final = "/run/containerd/containerd.sock"
-DISK: Final = 4 << 30  # bytes for what Pods write, in memory
+DISK: Final = 4 << 30  # bytes at most for what Pods write, and for images; in memory
 
 
 def containerd(folder: Path, pause: str) -> str:

@@ -59,11 +59,13 @@ class Inside:
             Path(place).mkdir(parents=True, exist_ok=True)
             run("mount", "--bind", str(self.folder / name), place)
             run("mount", "--make-rshared", place)
-        # A disk of its own, which a test can fill.
-        Path(KUBELET).mkdir(parents=True, exist_ok=True)
-        size = f"size={configs.DISK}"
-        run("mount", "-t", "tmpfs", "-o", size, "tmpfs", KUBELET)
-        run("mount", "--make-rshared", KUBELET)
+        # What Pods write has a disk of its own, which a test can fill; images have one
+        # that is gone at once with the namespace.
+        for place in (KUBELET, str(self.folder / "containerd")):
+            Path(place).mkdir(parents=True, exist_ok=True)
+            size = f"size={configs.DISK}"
+            run("mount", "-t", "tmpfs", "-o", size, "tmpfs", place)
+            run("mount", "--make-rshared", place)
         resolver = f"nameserver {configs.ADDRESS}\noptions ndots:5\n"
         self._bind("/etc/resolv.conf", resolver)
         hosts = f"127.0.0.1 localhost\n{configs.ADDRESS} {configs.NAME}\n"
@@ -83,8 +85,8 @@ class Inside:
             if setting.exists():
                 setting.write_text(value, "ascii")
 
-    def containerd(self) -> None:
-        """Start it, and load the images."""
+    def containerd(self) -> list["subprocess.Popen[bytes]"]:
+        """Start it, and begin to load the images, by a process for each."""
         (self.folder / "cni").mkdir(exist_ok=True)
         conflist = self.folder / "cni" / "10-pods.conflist"
         conflist.write_text(json.dumps(configs.network()), "utf-8")
@@ -93,8 +95,8 @@ class Inside:
         )
         self.start("containerd", "containerd", "-c", str(config))
         self.wait("containerd", _containerd_answers)
-        for archive in images.archives():
-            run("ctr", "-n", "k8s.io", "images", "import", str(archive))
+        load = ("ctr", "-n", "k8s.io", "images", "import")
+        return [subprocess.Popen([*load, str(one)]) for one in images.archives()]
 
     def control_plane(self) -> ControlPlane:
         """Describe it: reachable from Pods, with a controller for nodes that go."""
@@ -183,12 +185,14 @@ def bring_up(folder: Path, listener: int) -> None:
     inside = Inside(folder)
     inside.mount()
     inside.network()
-    inside.containerd()
+    loading = inside.containerd()
     with inside.control_plane() as plane:
         kubeconfig = Path(plane.cluster.kubeconfig)
         inside.components(kubeconfig)
         inside.wait("the node", lambda: _node_ready(plane))
         inside.wait("CoreDNS", _dns_answers)
+        codes = [one.wait() for one in loading]
+        assert not any(codes), f"images are not loaded: ctr ended with {codes}"
         url = yaml.safe_load(kubeconfig.read_text("utf-8"))["clusters"][0]["cluster"]
         (folder / "ready").write_text(url["server"], "utf-8")
         asyncio.run(_forward(listener, int(url["server"].rpartition(":")[2])))
