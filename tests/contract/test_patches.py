@@ -71,6 +71,34 @@ def test_nothing_changes(api: Api, pod: str) -> None:
     assert after == before
 
 
+@pytest.mark.parametrize("labels", [None, {"a": "1"}])
+def test_nothing_changes_a_job(
+    api: Api, ns: str, labels: dict[str, str] | None
+) -> None:
+    """A Job without labels gets its Pods' where it is read; its first write keeps them.
+
+    So the first patch that changes nothing is a new version, and the second is not.
+    """
+    container = {"name": "c", "image": "i:1"}
+    pod = {"spec": {"containers": [container], "restartPolicy": "Never"}}
+    body = {"metadata": {"name": "one", "labels": labels}, "spec": {"template": pod}}
+    jobs = f"/apis/batch/v1/namespaces/{ns}/jobs"
+    made = api.ask(Ask("POST", jobs, body))
+    assert made.status == 201, made.body
+    read, first, second = (
+        answer.body["metadata"]
+        for answer in (
+            api.ask(Ask("GET", f"{jobs}/one")),
+            patch(api, f"{jobs}/one", {}),
+            patch(api, f"{jobs}/one", {}),
+        )
+    )
+    assert read["labels"] == first["labels"] == second["labels"]
+    assert read["resourceVersion"] == made.body["metadata"]["resourceVersion"]
+    assert (first["resourceVersion"] == read["resourceVersion"]) == bool(labels)
+    assert second["resourceVersion"] == first["resourceVersion"]
+
+
 def test_rules_hold(api: Api, pod: str) -> None:
     """A patched object is validated like a new one."""
     answer = patch(api, pod, {"spec": {"restartPolicy": "Never"}})

@@ -15,10 +15,16 @@ ObjectKey = tuple[str, str]
 
 @attrs.frozen(eq=False)
 class Record:
-    """One state of one object; `obj` is never changed and never handed out."""
+    """One state of one object; `obj` is never changed and never handed out.
+
+    Attributes:
+        partial: `obj` has what a real server fills in where it reads; what it stores
+            lacks that, so that the next write stores a new state even with no change.
+    """
 
     obj: dict[str, Any]
     revision: int
+    partial: bool = False
     _encoded: dict[str, bytes] = attrs.field(factory=dict, init=False)
 
     def encoded(self, resource: Resource) -> bytes:
@@ -84,11 +90,18 @@ class Store:
         """Name the resources that were ever used."""
         return iter(self._shelves)
 
-    def put(self, storage: StorageKey, key: ObjectKey, obj: dict[str, Any]) -> Record:
+    def put(
+        self,
+        storage: StorageKey,
+        key: ObjectKey,
+        obj: dict[str, Any],
+        *,
+        partial: bool = False,
+    ) -> Record:
         """Keep a new state of an object, which gets the next resourceVersion."""
         shelf = self._shelf(storage)
         old = shelf.records.get(key)
-        new = shelf.records[key] = self._next(obj)
+        new = shelf.records[key] = attrs.evolve(self._next(obj), partial=partial)
         self._log(shelf, Change("MODIFIED" if old else "ADDED", old, new))
         return new
 

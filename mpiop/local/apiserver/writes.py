@@ -71,6 +71,7 @@ def create_object(backend: Backend, call: Call, obj: Object) -> Written:
     new_metadata(backend, call, obj)
     schema.default(resource.schema, obj)
     admit_create(backend, call, obj, asked)
+    labelled = bool(metadata(obj).get("labels"))
     schema.prepare_create(resource.schema, obj)
     if errors := schema.check(resource.schema, obj):
         raise invalid(resource, metadata(obj).get("name", ""), errors)
@@ -82,7 +83,10 @@ def create_object(backend: Backend, call: Call, obj: Object) -> Written:
         deleting = "deletionTimestamp" in existing.obj["metadata"]
         raise already_exists(resource, name, deleting=deleting)
     if not call.dry_run:
-        record = backend.store.put(resource.storage, key, resource.storable(obj))
+        # A Job takes over the labels generated for its Pods where it is read.
+        partial = bool(metadata(obj).get("labels")) and not labelled
+        stored = resource.storable(obj)
+        record = backend.store.put(resource.storage, key, stored, partial=partial)
         obj = record.copy(resource)
     return Written(obj, warnings, created=True)
 
@@ -231,7 +235,7 @@ def _replace(
     check_escalation(backend, call, obj)
     count_generation(call, old, obj)
     record_writer(old, obj, call, backend.now())
-    if obj == old:
+    if obj == old and not record.partial:
         return Written(old, warnings)
     if not call.dry_run:
         obj = keep(backend, call, obj)
