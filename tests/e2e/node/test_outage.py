@@ -170,8 +170,9 @@ def test_a_worker_fills_its_nodes_disk(here: Stage, record_property: Record) -> 
     one.execute(
         one.worker(0), f"head -c {configs.DISK * 93 // 100} /dev/zero >/scratch/big"
     )
-    status = one.recovers()
-    assert status["recorded"]["disruptions"] == 1
+    # A busy kubelet may look at the disk as it was, and evict one worker more.
+    status = one.recovers(most=3)
+    assert status["recorded"]["disruptions"] == status["restarts"]
     why = "greedy-worker-0 on node node1 is disrupted (TerminationByKubelet"
     one.report(one.worker(0), why, "low on resource: ephemeral-storage")
     tell(record_property, "node_pressure", one)
