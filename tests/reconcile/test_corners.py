@@ -662,6 +662,7 @@ def test_a_recorded_success_is_never_run_again() -> None:
     assert job["status"]["phase"] == "Cleaned"
 
     assert kinds(step(snapshot(job))) == []
+    assert step(snapshot(job, COMPLETE, pod)) == ()
     assert step(snapshot(job, *base(), COMPLETE, pod)) == ()
 
 
