@@ -1,10 +1,11 @@
-"""`python -m tests.mutants [WORD ...]`: break each property, see a test notice.
+"""Break each property on purpose; a test must notice.
 
 In a temporary copy of the tree, never in place. First the tests must pass as they are;
 then each mutant is applied, its test run, and the file put back. Exit code 1 where one
 survives. Words narrow by property.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -66,9 +67,14 @@ def killed(folder: Path, mutant: Mutant) -> bool:
         file.write_text(sound, encoding="utf-8")
 
 
-def main(words: list[str]) -> int:
+def main() -> int:
     """Run; give the exit code."""
+    parser = argparse.ArgumentParser("python -m tests.mutants", description=__doc__)
+    parser.add_argument("word", nargs="*", help="only properties with all these words")
+    words = parser.parse_args().word
     chosen = [m for m in MUTANTS if all(word in m.property for word in words)]
+    if not chosen:
+        parser.error(f"no property has the words {words}: see tests/mutants/table.py")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copy(folder)
@@ -85,4 +91,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
