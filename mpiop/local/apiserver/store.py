@@ -101,7 +101,7 @@ class Store:
         """Keep a new state of an object, which gets the next resourceVersion."""
         shelf = self._shelf(storage)
         old = shelf.records.get(key)
-        new = shelf.records[key] = attrs.evolve(self._next(obj), partial=partial)
+        new = shelf.records[key] = self._next(obj, partial=partial)
         self._log(shelf, Change("MODIFIED" if old else "ADDED", old, new))
         return new
 
@@ -140,10 +140,10 @@ class Store:
     def _shelf(self, storage: StorageKey) -> _Shelf:
         return self._shelves.setdefault(storage, _Shelf())
 
-    def _next(self, obj: dict[str, Any]) -> Record:
+    def _next(self, obj: dict[str, Any], *, partial: bool = False) -> Record:
         self.revision += 1
         meta = {**obj["metadata"], "resourceVersion": str(self.revision)}
-        return Record({**obj, "metadata": meta}, self.revision)
+        return Record({**obj, "metadata": meta}, self.revision, partial)
 
     def _log(self, shelf: _Shelf, change: Change) -> None:
         shelf.changes.append(change)

@@ -71,8 +71,7 @@ def create_object(backend: Backend, call: Call, obj: Object) -> Written:
     new_metadata(backend, call, obj)
     schema.default(resource.schema, obj)
     admit_create(backend, call, obj, asked)
-    labelled = bool(metadata(obj).get("labels"))
-    schema.prepare_create(resource.schema, obj)
+    partial = schema.prepare_create(resource.schema, obj)
     if errors := schema.check(resource.schema, obj):
         raise invalid(resource, metadata(obj).get("name", ""), errors)
     check_escalation(backend, call, obj)
@@ -83,8 +82,6 @@ def create_object(backend: Backend, call: Call, obj: Object) -> Written:
         deleting = "deletionTimestamp" in existing.obj["metadata"]
         raise already_exists(resource, name, deleting=deleting)
     if not call.dry_run:
-        # A Job takes over the labels generated for its Pods where it is read.
-        partial = bool(metadata(obj).get("labels")) and not labelled
         stored = resource.storable(obj)
         record = backend.store.put(resource.storage, key, stored, partial=partial)
         obj = record.copy(resource)

@@ -169,7 +169,7 @@ class Played:
         return status
 
     def recovers(self, restarts: int = 1, most: int | None = None) -> Json:
-        """See it succeed after so many restarts (or at most), on all workers."""
+        """See it succeed on all workers after `restarts`, or up to `most`, restarts."""
         status = self.ends()
         assert status["result"] == "Succeeded", status
         assert restarts <= status["restarts"] <= (most or restarts), status

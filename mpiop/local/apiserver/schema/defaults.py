@@ -23,22 +23,28 @@ def default(kind: Gvk | CustomKind, obj: dict[str, Any]) -> None:
         function(obj)
 
 
-def prepare_create(kind: Gvk | CustomKind, obj: dict[str, Any]) -> None:
+def prepare_create(kind: Gvk | CustomKind, obj: dict[str, Any]) -> bool:
     """Set what a server sets only on creation: first status, a Job's selector.
 
     Call it after `default`, with metadata.name and metadata.uid set; a status that the
     client sent is replaced. For a CustomKind it removes the status where the kind has
     that subresource.
+
+    Returns:
+        Whether the object now has what a real server only fills in where it reads: a
+        Job's labels, taken from those generated for its Pods.
     """
+    read_later = False
     if isinstance(kind, CustomKind):
         if kind.status:
             obj.pop("status", None)
-        return
+        return read_later
     match kind.kind:
         case "Pod":
             obj["status"] = first_pod_status(obj)
         case "Job":
             _generate_selector(obj)
+            read_later = _labels_of_template(obj)
             obj["status"] = {}
         case "Namespace":
             obj.setdefault("spec", {})["finalizers"] = ["kubernetes"]
@@ -49,6 +55,7 @@ def prepare_create(kind: Gvk | CustomKind, obj: dict[str, Any]) -> None:
             obj.pop("status", None)
         case _:
             pass
+    return read_later
 
 
 def prepare_update(
@@ -84,13 +91,15 @@ def _generate_selector(job: dict[str, Any]) -> None:
             labels.setdefault(key, value)
         chosen = spec.setdefault("selector", {}).setdefault("matchLabels", {})
         chosen.setdefault("batch.kubernetes.io/controller-uid", meta["uid"])
-    _labels_of_template(job)
 
 
-def _labels_of_template(job: dict[str, Any]) -> None:
+def _labels_of_template(job: dict[str, Any]) -> bool:
+    """Label a Job that has no labels as its Pods; tell whether it did."""
     labels = job["spec"].get("template", {}).get("metadata", {}).get("labels")
-    if labels and not job.setdefault("metadata", {}).get("labels"):
-        job["metadata"]["labels"] = dict(labels)
+    if not labels or job.setdefault("metadata", {}).get("labels"):
+        return False
+    job["metadata"]["labels"] = dict(labels)
+    return True
 
 
 def _job(job: dict[str, Any]) -> None:
