@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One more than there are cores: much of what the tests do is waiting for clusters.
 PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
+# Bytecode is kept, whatever the caller's habit: without it each start of a process costs twice.
+unexport PYTHONDONTWRITEBYTECODE
 # Run a command, then say how long it took.
 timed = @echo '$(1)'; begin=$$(date +%s); $(1); code=$$?; echo "  $$(($$(date +%s) - begin)) s"; exit $$code
 .DEFAULT_GOAL := help

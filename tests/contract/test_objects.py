@@ -191,6 +191,17 @@ def test_update_of_nothing(api: Api, maps: str) -> None:
     assert api.ask(Ask("PUT", f"{maps}/one", config_map("two"))).status == 400
 
 
+def test_a_dry_update_of_nothing(api: Api, ns: str) -> None:
+    """A PUT would create a Service; not stored, it shows the version it was sent."""
+    services = f"/api/v1/namespaces/{ns}/services"
+    meta = {"name": "one", "resourceVersion": "1"}
+    body = {"metadata": meta, "spec": {"clusterIP": "None"}}
+    answer = api.ask(Ask("PUT", f"{services}/one", body, {"dryRun": "All"}))
+    assert answer.status == 201
+    assert answer.body["metadata"]["resourceVersion"] == "1"
+    assert api.ask(Ask("GET", f"{services}/one")).status == 404
+
+
 def test_immutable(api: Api, pods: str) -> None:
     """The command of a Pod cannot be changed, its image can."""
     made = api.ask(Ask("POST", pods, pod())).body

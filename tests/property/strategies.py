@@ -1,9 +1,12 @@
 """The only place for Hypothesis strategies: jobs, children, recorded facts.
 
-Valid things are built, not filtered; `consistency.py` has the last word.
+Valid things are built, not filtered; `consistency.py` has the last word. A strategy is
+made once and drawn from often: to make one costs many times what a draw from it does.
 """
 
+import functools
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import attrs
 from hypothesis import strategies as st
@@ -16,6 +19,7 @@ from mpiop.reconcile.pod_status import Ended
 from mpiop.reconcile.snapshot import Finding, FindingKind, Snapshot
 from mpiop.reconcile.views import ChildView, JobView, PodView
 
+T = TypeVar("T")
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 NAME = "pi"
 UID = "uid-of-pi"
@@ -27,9 +31,21 @@ TEMPLATE: Json = {
     }
 }
 
+booleans = st.booleans()
 instants = st.integers(0, 600).map(lambda seconds: NOW - timedelta(seconds=seconds))
+maybe_instants = st.none() | instants
 
 
+@functools.lru_cache(maxsize=None, typed=True)
+def among(*values: T) -> st.SearchStrategy[T]:
+    """One of some values; what stands there twice is drawn more often."""
+    return st.sampled_from(values)
+
+
+integers = functools.cache(st.integers)
+
+
+@functools.cache
 @st.composite
 def run_policies(draw: st.DrawFn) -> Json:
     """Any runPolicy that the CRD accepts."""
@@ -37,20 +53,21 @@ def run_policies(draw: st.DrawFn) -> Json:
         "activeDeadlineSeconds": st.integers(1, 700),
         "ttlSecondsAfterFinished": st.integers(0, 700),
         "suspend": st.booleans(),
-        "workerFailurePolicy": st.sampled_from(["RestartJob", "KeepLauncher"]),
+        "workerFailurePolicy": among("RestartJob", "KeepLauncher"),
         "schedulingPolicy": st.builds(dict, minAvailable=st.integers(0, 6)),
     }
     always = {
-        "cleanPodPolicy": st.sampled_from(["None", "Running", "All"]),
+        "cleanPodPolicy": among("None", "Running", "All"),
         "backoffLimit": st.integers(0, 3),
     }
     return draw(st.fixed_dictionaries(always, optional=optional))
 
 
+@functools.cache
 @st.composite
 def manifests(draw: st.DrawFn, workers: int | None = None) -> dict[str, object]:
     """An MPIJob without status, as stored."""
-    count = draw(st.integers(0, 4)) if workers is None else workers
+    count = draw(integers(0, 4)) if workers is None else workers
     replicas: dict[str, object] = {"Launcher": {"replicas": 1, "template": TEMPLATE}}
     if count:
         replicas["Worker"] = {"replicas": count, "template": TEMPLATE}
@@ -61,78 +78,77 @@ def manifests(draw: st.DrawFn, workers: int | None = None) -> dict[str, object]:
             "name": NAME,
             "namespace": "default",
             "uid": UID,
-            "generation": draw(st.integers(1, 3)),
+            "generation": draw(integers(1, 3)),
             "resourceVersion": "100",
             "creationTimestamp": "2026-01-01T11:40:00Z",
         },
         "spec": {
-            "slotsPerWorker": draw(st.integers(1, 4)),
-            "remoteShell": draw(st.sampled_from(["SSH", "KubectlExec"])),
-            "launcherCreationPolicy": draw(
-                st.sampled_from(["AtStartup", "WaitForWorkersReady"])
-            ),
+            "slotsPerWorker": draw(integers(1, 4)),
+            "remoteShell": draw(among("SSH", "KubectlExec")),
+            "launcherCreationPolicy": draw(among("AtStartup", "WaitForWorkersReady")),
             "mpiReplicaSpecs": replicas,
             "runPolicy": draw(run_policies()),
         },
     }
 
 
+@functools.cache
 @st.composite
 def ends(draw: st.DrawFn, code: int | None = None) -> Ended:
     """A container's end."""
     finished = draw(instants)
-    exit_code = (
-        draw(st.sampled_from([0, 1, 3, 137, 183, 213])) if code is None else code
-    )
+    exit_code = draw(among(0, 1, 3, 137, 183, 213)) if code is None else code
     return Ended(
         exit_code=exit_code,
         signal=0,
-        reason="Completed"
-        if exit_code == 0
-        else draw(st.sampled_from(["Error", "OOMKilled"])),
-        message=draw(st.sampled_from(["", "+0\n+1", "+1\n!1 137", "words"])),
-        started=finished - timedelta(seconds=draw(st.integers(0, 60))),
+        reason="Completed" if exit_code == 0 else draw(among("Error", "OOMKilled")),
+        message=draw(among("", "+0\n+1", "+1\n!1 137", "words")),
+        started=finished - timedelta(seconds=draw(integers(0, 60))),
         finished=finished,
     )
 
 
+@functools.cache
+def _maybe_ended(code: int) -> st.SearchStrategy[Ended | None]:
+    return st.none() | ends(code=code)
+
+
 def _pod(draw: st.DrawFn, name: str, role: str, owner: str) -> PodView:
-    phase = draw(
-        st.sampled_from(["Pending", "Running", "Running", "Succeeded", "Failed"])
-    )
+    phase = draw(among("Pending", "Running", "Running", "Succeeded", "Failed"))
     ended = None
     if phase == "Succeeded":
         ended = draw(ends(code=0))
     elif phase == "Failed":
-        ended = draw(st.none() | ends(code=draw(st.sampled_from([1, 3, 137]))))
+        ended = draw(_maybe_ended(draw(among(1, 3, 137))))
     started = phase == "Running" or ended is not None
     return PodView(
         name=name,
-        uid=f"uid-{name}-{draw(st.integers(0, 3))}",
-        resource_version=str(draw(st.integers(1, 99))),
+        uid=f"uid-{name}-{draw(integers(0, 3))}",
+        resource_version=str(draw(integers(1, 99))),
         job_uid=UID,
         role=role,
         index=-1,
         attempt=-1,
         owner=owner,
-        deleted=draw(st.none() | instants),
+        deleted=draw(maybe_instants),
         created=draw(instants),
         phase=phase,
-        reason=draw(st.sampled_from(["", "Evicted"])) if phase == "Failed" else "",
+        reason=draw(among("", "Evicted")) if phase == "Failed" else "",
         message="",
-        node=draw(st.sampled_from(["", "node-a"])) if phase == "Pending" else "node-a",
-        ready=phase == "Running" and draw(st.booleans()),
+        node=draw(among("", "node-a")) if phase == "Pending" else "node-a",
+        ready=phase == "Running" and draw(booleans),
         started=started,
         started_at=draw(instants) if started else None,
         ended=ended,
         restarts=0,
         waiting="",
         init_ended=None,
-        disruption=draw(st.sampled_from(["", "", "", "EvictionByEvictionAPI: moved"])),
+        disruption=draw(among("", "", "", "EvictionByEvictionAPI: moved")),
         unschedulable="",
     )
 
 
+@functools.cache
 @st.composite
 def workers(draw: st.DrawFn, replicas: int) -> tuple[PodView, ...]:
     """Worker Pods of some indices, one or two beyond the replicas."""
@@ -141,46 +157,43 @@ def workers(draw: st.DrawFn, replicas: int) -> tuple[PodView, ...]:
     for index in sorted(found):
         name = names.worker(NAME, index)
         pod = _pod(draw, name, names.WORKER, UID)
-        restarts = draw(st.sampled_from([0, 0, 0, 1])) if pod.phase == "Running" else 0
+        restarts = draw(among(0, 0, 0, 1)) if pod.phase == "Running" else 0
         ended = draw(ends(code=137)) if restarts else pod.ended
-        owner = draw(st.sampled_from([UID, UID, UID, "another"]))
+        owner = draw(among(UID, UID, UID, "another"))
         pod = attrs.evolve(pod, owner=owner)
         pods.append(attrs.evolve(pod, index=index, restarts=restarts, ended=ended))
     return tuple(pods)
 
 
+@functools.cache
 @st.composite
 def attempts(draw: st.DrawFn) -> tuple[tuple[JobView, ...], tuple[PodView, ...]]:
     """Launcher Jobs 0..n, all but the last terminal, and Pods of theirs."""
-    count = draw(st.integers(0, 3))
+    count = draw(integers(0, 3))
     jobs, pods = [], []
     for attempt in range(count):
         name = names.launcher_job(NAME, attempt)
         last = attempt == count - 1
-        terminal = (
-            draw(st.sampled_from(["", "Complete", "Failed"])) if last else "Failed"
-        )
+        terminal = draw(among("", "Complete", "Failed")) if last else "Failed"
         job = JobView(
             name=name,
             uid=f"uid-{name}",
-            resource_version=str(draw(st.integers(1, 99))),
+            resource_version=str(draw(integers(1, 99))),
             owner=UID,
-            deleted=draw(st.sampled_from([False, False, False, True])),
+            deleted=draw(among(False, False, False, True)),
             created=draw(instants),
             attempt=attempt,
-            suspended=not terminal and draw(st.booleans()),
+            suspended=not terminal and draw(booleans),
             terminal=terminal,
             reason={
-                "Failed": draw(
-                    st.sampled_from(["BackoffLimitExceeded", "PodFailurePolicy"])
-                )
+                "Failed": draw(among("BackoffLimitExceeded", "PodFailurePolicy"))
             }.get(terminal, ""),
             message="",
             ended=draw(instants) if terminal else None,
-            started=draw(st.booleans()),
+            started=draw(booleans),
         )
         jobs.append(job)
-        if draw(st.booleans()):
+        if draw(booleans):
             pod = _pod(draw, f"{name}-abcde", names.LAUNCHER, job.uid)
             pods.append(
                 _fit(draw, attrs.evolve(pod, attempt=attempt), terminal, last=last)
@@ -190,7 +203,7 @@ def attempts(draw: st.DrawFn) -> tuple[tuple[JobView, ...], tuple[PodView, ...]]
 
 def _fit(draw: st.DrawFn, pod: PodView, terminal: str, *, last: bool) -> PodView:
     """Make a launcher Pod agree with its Job, or be behind it."""
-    if last and pod.phase == "Running" and draw(st.booleans()):
+    if last and pod.phase == "Running" and draw(booleans):
         return pod
     if terminal == "Complete":
         return attrs.evolve(
@@ -218,6 +231,7 @@ def _fit(draw: st.DrawFn, pod: PodView, terminal: str, *, last: bool) -> PodView
     return pod
 
 
+@functools.cache
 @st.composite
 def others(draw: st.DrawFn) -> tuple[ChildView, ...]:
     """Service and ConfigMap, made, foreign or missing."""
@@ -227,8 +241,8 @@ def others(draw: st.DrawFn) -> tuple[ChildView, ...]:
         ("ConfigMap", f"{NAME}-config"),
     )
     for kind, name in kinds:
-        if draw(st.booleans()):
-            owner = draw(st.sampled_from([UID, UID, "another"]))
+        if draw(booleans):
+            owner = draw(among(UID, UID, "another"))
             found.append(
                 ChildView(
                     kind, name, f"uid-{name}", "7", owner, deleted=False, digests={}
@@ -237,23 +251,24 @@ def others(draw: st.DrawFn) -> tuple[ChildView, ...]:
     return tuple(found)
 
 
+@functools.cache
 @st.composite
 def statuses(draw: st.DrawFn, attempt: int) -> dict[str, object]:
     """A status as an earlier plan might have left it."""
     facts: dict[str, object] = {"attempt": attempt}
-    if draw(st.booleans()):
-        facts["workers"] = {"count": draw(st.integers(0, 4)), "digest": "d" * 16}
-    if draw(st.sampled_from([False, False, True])):
+    if draw(booleans):
+        facts["workers"] = {"count": draw(integers(0, 4)), "digest": "d" * 16}
+    if draw(among(False, False, True)):
         facts["verdict"] = {
-            "succeeded": draw(st.booleans()),
+            "succeeded": draw(booleans),
             "reason": "Recorded",
             "message": "as it was",
             "verified": "True",
         }
-    if draw(st.sampled_from([False, False, True])):
+    if draw(among(False, False, True)):
         facts["missing"] = {
             "since": f"{draw(instants):%Y-%m-%dT%H:%M:%SZ}",
-            "disrupted": draw(st.booleans()),
+            "disrupted": draw(booleans),
             "message": "pi-worker-0 is gone",
         }
     return {
@@ -266,11 +281,12 @@ def statuses(draw: st.DrawFn, attempt: int) -> dict[str, object]:
     }
 
 
+@functools.cache
 @st.composite
 def findings(draw: st.DrawFn, generation: int) -> tuple[Finding, ...]:
     """At most one lesson of a write."""
-    if draw(st.sampled_from([False, False, False, True])):
-        kind = draw(st.sampled_from(FindingKind))
+    if draw(among(False, False, False, True)):
+        kind = draw(among(*FindingKind))
         ref = Ref("Pod", "default", names.worker(NAME, 0))
         return (Finding(kind, ref, f'Pod "{ref.name}" is in the way', generation),)
     return ()
@@ -279,7 +295,7 @@ def findings(draw: st.DrawFn, generation: int) -> tuple[Finding, ...]:
 @st.composite
 def ganged(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
     """A snapshot with a gang scheduler, to which all, some or no Pods belong."""
-    flag = draw(st.sampled_from(["volcano", "kubernetes", "a-coscheduler"]))
+    flag = draw(among("volcano", "kubernetes", "a-coscheduler"))
     scheduler = gang(flag)
     assert scheduler is not None
     all_of = st.just(scheduler.kind)
@@ -289,33 +305,35 @@ def ganged(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
         NAME,
         "uid-of-the-group",
         "7",
-        draw(st.sampled_from([UID, UID, "another"])),
-        deleted=draw(st.sampled_from([False, False, True])),
-        waiting=draw(st.sampled_from(["", "phase Pending"])),
+        draw(among(UID, UID, "another")),
+        deleted=draw(among(False, False, True)),
+        waiting=draw(among("", "phase Pending")),
     )
     return attrs.evolve(
         snapshot,
         install=Install(gang_scheduler=flag),
         pods=tuple(attrs.evolve(pod, gang=draw(marks)) for pod in snapshot.pods),
         jobs=tuple(attrs.evolve(job, gang=draw(marks)) for job in snapshot.jobs),
-        others=(*snapshot.others, *([group] if draw(st.booleans()) else [])),
+        others=(*snapshot.others, *([group] if draw(booleans) else [])),
     )
 
 
+@functools.cache
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     """Anything that an API server could show of one job."""
     found = draw(_snapshots())
-    return draw(ganged(found)) if draw(st.booleans()) else found
+    return draw(ganged(found)) if draw(booleans) else found
 
 
+@functools.cache
 @st.composite
 def _snapshots(draw: st.DrawFn) -> Snapshot:
     manifest = draw(manifests())
     jobs, launchers = draw(attempts())
     specs = manifest["spec"]["mpiReplicaSpecs"]  # type: ignore[index]
     replicas = specs.get("Worker", {}).get("replicas", 0)
-    if draw(st.booleans()):
+    if draw(booleans):
         manifest["status"] = draw(statuses(max(0, len(jobs) - 1)))
     generation = manifest["metadata"]["generation"]  # type: ignore[index]
     return Snapshot(

@@ -116,8 +116,10 @@ def _create_by_update(
     if uid := metadata(obj).get("uid"):
         why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
         raise conflict(call.resource, call.name, why)
-    obj["metadata"].pop("resourceVersion", None)
+    version = obj["metadata"].pop("resourceVersion", None)
     made = create_object(backend, call, obj)
+    if call.dry_run and version:  # only what is stored gets a version of its own
+        made.obj["metadata"]["resourceVersion"] = version
     return attrs.evolve(made, warnings=warnings)
 
 
