@@ -1,5 +1,6 @@
 """Runs an operator from settings: the same for a cluster far away and for ours."""
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -69,6 +70,10 @@ def serve(settings: Settings) -> int:
 
     operator = connect(settings)
     operator.metrics.measure_process()
+    # What is here stays: looking for garbage in it again and again would be a tenth of
+    # what a thousand workers cost.
+    gc.collect()
+    gc.freeze()
     app = application(operator.metrics.registry, operator.probes)
     address = settings.bind_address or ("" if in_cluster() else LOOPBACK)
     with (

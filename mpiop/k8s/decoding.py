@@ -29,6 +29,15 @@ class _Metadata(TypedDict, total=False):
     deletionGracePeriodSeconds: Any
 
 
+class _Left(TypedDict, total=False):
+    """What is read of an object's metadata once it is written."""
+
+    resourceVersion: Any
+    finalizers: Any
+    deletionTimestamp: Any
+    deletionGracePeriodSeconds: Any
+
+
 class _Container(TypedDict, total=False):
     name: Any
 
@@ -40,7 +49,7 @@ class _PodSpec(TypedDict, total=False):
 
 
 class _Written(TypedDict, total=False):
-    metadata: _Metadata
+    metadata: _Left
 
 
 class _Pod(TypedDict, total=False):
@@ -75,7 +84,7 @@ def whole(text: bytes) -> dict[str, Any]:
 
 
 def written(body: bytes) -> Json:
-    """Read what a write is answered by: of metadata what mpiop looks at.
+    """Read what a write is answered by: its version, and what holds it if deleted.
 
     Raises:
         ValueError: it is no JSON.

@@ -8,7 +8,7 @@ one that was seen deleted does not come back by a late repetition.
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -32,8 +32,7 @@ BLIND: Final = 1 << 63  # "listed" where a list is refused: no write is waited f
 View = PodView | JobView | ChildView
 
 
-@attrs.frozen
-class Key:
+class Key(NamedTuple):
     """Namespace and name: of a job where nothing else is said."""
 
     namespace: str
