@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.pods import Json, PodCluster, message, shell
+from tests.support.script import ready
 
 NAMESPACE = "/api/v1/namespaces/default"
 SAY = "exec >/dev/termination-log 2>&1; "
@@ -56,13 +57,6 @@ def ended(pod: Json) -> Json:
 
 def running(pod: Json) -> bool:
     return bool(pod["status"].get("phase") == "Running")
-
-
-def ready(pod: Json) -> bool:
-    return any(
-        item["type"] == "Ready" and item["status"] == "True"
-        for item in pod["status"].get("conditions", ())
-    )
 
 
 def config_map(cluster: PodCluster, name: str, **data: str) -> None:

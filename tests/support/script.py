@@ -58,14 +58,14 @@ class Script:
             return None
         if _role(pod) == "launcher":
             return self._launcher(pod, pods, phase)
-        if self.workers_ready and not _ready(pod):
+        if self.workers_ready and not ready(pod):
             self.kubelet.ready(pod)
         return None
 
     def _launcher(self, pod: Json, pods: list[Json], phase: str) -> float | None:
         uid = pod["metadata"]["uid"]
         if phase == "Pending":
-            if all(_ready(one) for one in pods if _role(one) == "worker"):
+            if all(ready(one) for one in pods if _role(one) == "worker"):
                 # Before it runs: who sees it run may end it at once, on another thread.
                 self._ends[uid] = self.clock().timestamp() + self.launcher_seconds
                 self.kubelet.run(pod)
@@ -94,6 +94,7 @@ def _role(pod: Json) -> str:
     return str((pod["metadata"].get("labels") or {}).get(ROLE, ""))
 
 
-def _ready(pod: Json) -> bool:
-    conditions = pod["status"].get("conditions") or ()
+def ready(obj: Json) -> bool:
+    """Whether a Pod or a node is."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)

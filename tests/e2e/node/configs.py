@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import yaml
 
 ADDRESS: Final = "172.30.0.1"
 NAME: Final = "node1"
+SECOND: Final = "node2"
 SERVICES: Final = "10.96.0.0/16"
 API_SERVICE: Final = "10.96.0.1"
 PODS: Final = "10.244.0.0/16"
@@ -14,28 +16,70 @@ POD_RANGE: Final = "10.244.0.0/24"
 DOMAIN: Final = "cluster.local"
 # Pods that are told so are in a cluster of this domain.
 OTHER_DOMAIN: Final = "mpi.test"
-SOCKET: Final = "/run/containerd/containerd.sock"
 DISK: Final = 4 << 30  # bytes at most for what Pods write, and for images; in memory
 
 
-def containerd(folder: Path, pause: str) -> str:
+@attrs.frozen
+class Machine:
+    """A kubelet with its containers, and where they keep what is theirs.
+
+    Attributes:
+        name: of the node.
+        group: the control group of all its Pods.
+        images: containerd's, and what containers write.
+        run: containerd's socket and state.
+        pods: the kubelet's folder.
+        logs: of containers.
+        port: where the kubelet is asked.
+    """
+
+    name: str
+    group: str
+    images: Path
+    run: Path
+    pods: Path
+    logs: Path
+    port: int
+
+    @property
+    def socket(self) -> str:
+        """Where containerd listens."""
+        return f"{self.run}/containerd.sock"
+
+
+def first(folder: Path) -> Machine:
+    """Give the node that is there from the beginning, at the usual places."""
+    kubelet, logs = Path("/var/lib/kubelet"), Path("/var/log/pods")
+    run = Path("/run/containerd")
+    images = folder / "containerd"
+    return Machine(NAME, group(folder), images, run, kubelet, logs, 10250)
+
+
+def second(folder: Path) -> Machine:
+    """Give a node beside it, all in memory."""
+    own = Path("/run") / SECOND
+    places = (own / "images", own / "containerd", own / "kubelet", own / "logs")
+    return Machine(SECOND, f"{group(folder)}/{SECOND}", *places, 10260)
+
+
+def containerd(machine: Machine, networks: Path, pause: str) -> str:
     """Configure containerd, in TOML; few enough lines to write by hand."""
     cri = '[plugins."io.containerd.grpc.v1.cri"'
     return "\n".join(
         [
             "version = 2",
-            f'root = "{folder}/containerd"',
-            'state = "/run/containerd"',
+            f'root = "{machine.images}"',
+            f'state = "{machine.run}"',
             "oom_score = 0",
             "[grpc]",
-            f'  address = "{SOCKET}"',
+            f'  address = "{machine.socket}"',
             f"{cri}]",
             f'  sandbox_image = "{pause}"',
             "  restrict_oom_score_adj = true",
             "  disable_apparmor = true",
             f"{cri}.cni]",
             '  bin_dir = "/usr/lib/cni"',
-            f'  conf_dir = "{folder}/cni"',
+            f'  conf_dir = "{networks}"',
             f"{cri}.containerd]",
             '  snapshotter = "overlayfs"',
             '  default_runtime_name = "runc"',
@@ -67,11 +111,11 @@ def network() -> dict[str, Any]:
 
 
 def group(folder: Path) -> str:
-    """Name the control group under which all Pods of a node are."""
+    """Name the control group under which all Pods are."""
     return "mpiop" + str(folder).replace("/", "-")
 
 
-def kubelet(folder: Path) -> str:
+def kubelet(machine: Machine, resolver: Path) -> str:
     """The kubelet of a private network: whoever reaches it may ask it.
 
     It takes control groups that it does not know for leftovers and removes them, so
@@ -87,14 +131,17 @@ def kubelet(folder: Path) -> str:
             },
             "authorization": {"mode": "AlwaysAllow"},
             "address": ADDRESS,
+            "port": machine.port,
+            "healthzPort": 0,
+            "podLogsDir": str(machine.logs),
             "cgroupDriver": "cgroupfs",
-            "cgroupRoot": f"/{group(folder)}",
+            "cgroupRoot": f"/{machine.group}",
             "failCgroupV1": False,
             "failSwapOn": False,
-            "containerRuntimeEndpoint": f"unix://{SOCKET}",
+            "containerRuntimeEndpoint": f"unix://{machine.socket}",
             "clusterDNS": [ADDRESS],
             "clusterDomain": DOMAIN,
-            "resolvConf": str(folder / "resolv.pod"),
+            "resolvConf": str(resolver),
             "oomScoreAdj": 0,
             "imageGCHighThresholdPercent": 100,
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "10%"},

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +24,9 @@ from mpiop.local.client import NODES
 from tests.e2e.node import configs, images
 from tests.support.assets import wanted
 from tests.support.controlplane import ControlPlane, Options
+from tests.support.script import ready
 
 PATIENCE: Final = 120.0
-KUBELET: Final = "/var/lib/kubelet"
 BINDS: Final = {
     "pods": "/var/log/pods",
     "containers": "/var/log/containers",
@@ -49,6 +49,15 @@ class Inside:
 
     folder: Path
 
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's, for programs in here."""
+        return self.folder / "control" / "admin.kubeconfig"
+
+    @property
+    def _networks(self) -> Path:
+        return self.folder / "cni"
+
     def mount(self) -> None:
         """Keep the node's files in its folder, and its mounts to itself."""
         run("mount", "--make-rprivate", "/")
@@ -61,11 +70,12 @@ class Inside:
             run("mount", "--make-rshared", place)
         # What Pods write has a disk of its own, which a test can fill; images have one
         # that is gone at once with the namespace.
-        for place in (KUBELET, str(self.folder / "containerd")):
-            Path(place).mkdir(parents=True, exist_ok=True)
+        machine = configs.first(self.folder)
+        for disk in (machine.pods, machine.images):
+            disk.mkdir(parents=True, exist_ok=True)
             size = f"size={configs.DISK}"
-            run("mount", "-t", "tmpfs", "-o", size, "tmpfs", place)
-            run("mount", "--make-rshared", place)
+            run("mount", "-t", "tmpfs", "-o", size, "tmpfs", str(disk))
+            run("mount", "--make-rshared", str(disk))
         resolver = f"nameserver {configs.ADDRESS}\noptions ndots:5\n"
         self._bind("/etc/resolv.conf", resolver)
         hosts = f"127.0.0.1 localhost\n{configs.ADDRESS} {configs.NAME}\n"
@@ -85,18 +95,41 @@ class Inside:
             if setting.exists():
                 setting.write_text(value, "ascii")
 
-    def containerd(self) -> list["subprocess.Popen[bytes]"]:
-        """Start it, and begin to load the images, by a process for each."""
-        (self.folder / "cni").mkdir(exist_ok=True)
-        conflist = self.folder / "cni" / "10-pods.conflist"
+    def networks(self) -> None:
+        """Say how Pods are connected, and who they ask for names beside us: nobody."""
+        self._networks.mkdir(exist_ok=True)
+        conflist = self._networks / "10-pods.conflist"
         conflist.write_text(json.dumps(configs.network()), "utf-8")
-        config = self._write(
-            "containerd.toml", configs.containerd(self.folder, images.PAUSE)
+        self._write("resolv.pod", "")
+
+    def containerd(
+        self, machine: configs.Machine, archives: Sequence[Path]
+    ) -> list["subprocess.Popen[bytes]"]:
+        """Start it, and begin to load images, by a process for each archive."""
+        name = f"{machine.name}-containerd"
+        told = configs.containerd(machine, self._networks, images.PAUSE)
+        config = self._write(f"{name}.toml", told)
+        self.start(name, "containerd", "-c", str(config))
+        client = ("ctr", "--address", machine.socket)
+        self.wait(name, lambda: _succeeds(*client, "version"))
+        load = (*client, "-n", "k8s.io", "images", "import")
+        return [subprocess.Popen([*load, str(one)]) for one in archives]
+
+    def kubelet(self, machine: configs.Machine, *flags: str) -> None:
+        """Start it."""
+        name = f"{machine.name}-kubelet"
+        told = configs.kubelet(machine, self.folder / "resolv.pod")
+        self.start(
+            name,
+            str(wanted() / "kubelet"),
+            f"--config={self._write(f'{name}.yaml', told)}",
+            f"--kubeconfig={self.kubeconfig}",
+            f"--hostname-override={machine.name}",
+            f"--node-ip={configs.ADDRESS}",
+            f"--root-dir={machine.pods}",
+            f"--cert-dir={machine.pods / 'certificates'}",
+            *flags,
         )
-        self.start("containerd", "containerd", "-c", str(config))
-        self.wait("containerd", _containerd_answers)
-        load = ("ctr", "-n", "k8s.io", "images", "import")
-        return [subprocess.Popen([*load, str(one)]) for one in images.archives()]
 
     def control_plane(self) -> ControlPlane:
         """Describe it: reachable from Pods, with a controller for nodes that go."""
@@ -116,23 +149,11 @@ class Inside:
         options = Options(flags=flags, controllers="*")
         return ControlPlane(self.folder / "control", options, pki=Pki.create(names))
 
-    def components(self, kubeconfig: Path) -> None:
-        """Start kubelet, kube-proxy and CoreDNS."""
-        self._write("resolv.pod", "")
-        config = self._write("kubelet.yaml", configs.kubelet(self.folder))
-        self.start(
-            "kubelet",
-            str(wanted() / "kubelet"),
-            f"--config={config}",
-            f"--kubeconfig={kubeconfig}",
-            f"--hostname-override={configs.NAME}",
-            f"--node-ip={configs.ADDRESS}",
-            f"--root-dir={KUBELET}",
-            f"--cert-dir={self.folder / 'certificates'}",
-        )
-        config = self._write("proxy.yaml", configs.proxy(kubeconfig))
+    def services(self) -> None:
+        """Start kube-proxy and CoreDNS."""
+        config = self._write("proxy.yaml", configs.proxy(self.kubeconfig))
         self.start("kube-proxy", str(wanted() / "kube-proxy"), f"--config={config}")
-        config = self._write("Corefile", configs.dns(kubeconfig))
+        config = self._write("Corefile", configs.dns(self.kubeconfig))
         self.start("coredns", str(wanted() / "coredns"), "-conf", str(config))
 
     def start(self, name: str, *command: str) -> None:
@@ -167,9 +188,8 @@ class Inside:
         return file
 
 
-def _containerd_answers() -> bool:
-    tried = subprocess.run(["ctr", "version"], capture_output=True, check=False)
-    return tried.returncode == 0
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _dns_answers() -> bool:
@@ -180,28 +200,31 @@ def _dns_answers() -> bool:
         return False
 
 
+def loaded(loading: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Wait until images are loaded."""
+    codes = [one.wait() for one in loading]
+    assert not any(codes), f"images are not loaded: ctr ended with {codes}"
+
+
 def bring_up(folder: Path, listener: int) -> None:
     """Bring the node up, say so in a file, and pass connections on for ever."""
     inside = Inside(folder)
     inside.mount()
     inside.network()
-    loading = inside.containerd()
+    inside.networks()
+    machine = configs.first(folder)
+    loading = inside.containerd(machine, images.archives())
     with inside.control_plane() as plane:
-        kubeconfig = Path(plane.cluster.kubeconfig)
-        inside.components(kubeconfig)
-        inside.wait("the node", lambda: _node_ready(plane))
+        inside.kubelet(machine)
+        inside.services()
+        find = plane.cluster.find
+        inside.wait("the node", lambda: ready(find(NODES, "", machine.name) or {}))
         inside.wait("CoreDNS", _dns_answers)
-        codes = [one.wait() for one in loading]
-        assert not any(codes), f"images are not loaded: ctr ended with {codes}"
-        url = yaml.safe_load(kubeconfig.read_text("utf-8"))["clusters"][0]["cluster"]
-        (folder / "ready").write_text(url["server"], "utf-8")
-        asyncio.run(_forward(listener, int(url["server"].rpartition(":")[2])))
-
-
-def _node_ready(plane: ControlPlane) -> bool:
-    found = plane.cluster.find(NODES, "", configs.NAME) or {}
-    conditions = found.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+        loaded(loading)
+        config = yaml.safe_load(inside.kubeconfig.read_text("utf-8"))
+        server = str(config["clusters"][0]["cluster"]["server"])
+        (folder / "ready").write_text(server, "utf-8")
+        asyncio.run(_forward(listener, int(server.rpartition(":")[2])))
 
 
 async def _forward(listener: int, port: int) -> None:

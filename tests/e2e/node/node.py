@@ -17,6 +17,7 @@ import yaml
 
 from mpiop.local.client import Json
 from tests.e2e.node import configs, images
+from tests.e2e.node.inside import Inside
 from tests.support.assets import build
 from tests.support.audit import AuditLog
 from tests.support.cluster import Cluster
@@ -105,7 +106,7 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self._settings = {name: _setting(name).read_text() for name in _SETTINGS}
-        _make_group(configs.group(self.folder))
+        make_group(configs.group(self.folder))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._unshare(listener)
             port = listener.getsockname()[1]
@@ -151,7 +152,7 @@ class Node:
         )
 
     def signal(self, program: str, number: int) -> None:
-        """Send a signal to one of the node's programs: kubelet, containerd, ..."""
+        """Send a signal to a program: node1-kubelet, node1-containerd, coredns, ..."""
         pid = (self.folder / f"{program}.pid").read_text()
         self.inside("kill", f"-{number}", pid)
 
@@ -193,7 +194,7 @@ class Node:
             time.sleep(0.1)
 
     def _write_kubeconfig(self, port: int) -> None:
-        inner = self.folder / "control" / "admin.kubeconfig"
+        inner = Inside(self.folder).kubeconfig
         config = yaml.safe_load(inner.read_text("utf-8"))
         config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
         self.kubeconfig.write_text(yaml.safe_dump(config), "utf-8")
@@ -203,14 +204,15 @@ def _setting(name: str) -> Path:
     return Path("/proc/sys") / name
 
 
-def _controllers() -> Sequence[Path]:
+def controllers() -> Sequence[Path]:
     """Where control groups are made: one tree (version 2), or one for each kind."""
     unified = (_GROUPS / "cgroup.controllers").exists()
     return [_GROUPS] if unified else [one for one in _GROUPS.iterdir() if one.is_dir()]
 
 
-def _make_group(name: str) -> None:
-    for root in _controllers():
+def make_group(name: str) -> None:
+    """Make a control group for Pods."""
+    for root in controllers():
         group = root / name
         group.mkdir(exist_ok=True)
         for shared in ("cpuset.cpus", "cpuset.mems"):  # version 1 begins with neither
@@ -223,7 +225,7 @@ def _make_group(name: str) -> None:
 
 def _remove_groups(name: str) -> None:
     """Remove what is left of control groups, the deepest first."""
-    for root in _controllers():
+    for root in controllers():
         found = [one for one in (root / name).rglob("*") if one.is_dir()]
         for folder in sorted([*found, root / name], key=lambda one: -len(one.parts)):
             with contextlib.suppress(OSError):

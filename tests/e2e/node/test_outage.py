@@ -4,28 +4,25 @@ Each disturbs every job on the node, so one follows another.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Final
 
 import pytest
 
-from mpiop.local.client import NODES, PODS, Deletion, Json
+from mpiop.local.client import NODES, PODS, Json
 from mpiop.reconcile import names
 from tests.e2e.node import configs, install
 from tests.e2e.node.node import Node
+from tests.e2e.node.second import MARK, second
 from tests.e2e.node.stage import TOLD, Played, Stage, await_, manifest, stage
 from tests.e2e.node.stories import Record, tell
-from tests.support import live
 from tests.support.cluster import Cluster
 from tests.support.deployed import NAME
+from tests.support.script import ready
 
 pytestmark = [
     pytest.mark.needs("node"),
     pytest.mark.slow,
     pytest.mark.timeout(1800),
 ]
-LOST: Final = "mpiop-test-lost"
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +38,6 @@ def operators(here: Stage) -> set[str]:
         for pod in here.cluster.client.list(PODS, NAME)["items"]
         if "deletionTimestamp" not in pod["metadata"] and ready(pod)
     }
-
-
-def ready(obj: Json) -> bool:
-    """Whether a Pod or a node is."""
-    conditions = obj.get("status", {}).get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def uids(one: Played) -> dict[str, str]:
@@ -80,38 +71,32 @@ def test_the_operator_dies_in_mid_run(here: Stage, record_property: Record) -> N
     one.removed()
 
 
-@pytest.fixture(scope="module")
-def lost(here: Stage) -> Iterator["Future[Played]"]:
-    """Lose a node for good; most of it is waiting."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(node_lost, here)
-
-
-def node_lost(here: Stage) -> Played:
+def test_a_node_never_comes_back(here: Stage, record_property: Record) -> None:
     """The Pods that hold their names are named, with the remedy; it helps."""
-    with lost_node(here.cluster):
-        with live.playing(here.cluster, here.namespace, LOST):
-            one = here.submit(on_the_lost_node())
-            one.until(lambda status: status.get("phase") == "LauncherRunning")
+    with second(here.node) as away:
+        one = here.submit(on_the_second_node())
+        one.until_ranks()
+        where = {pod["spec"]["nodeName"] for pod in one.pods(names.WORKER)}
+        assert where == {configs.SECOND}
         one.strike()
-        unreachable(here.cluster)
-        stuck = f"lost-worker-0 on node {LOST} does not end"
+        away.lose()
+        stuck = f"lost-worker-0 on node {configs.SECOND} does not end"
         status = one.until(
             lambda told: stuck in told["message"] and told["restarts"] == 1
         )
         assert status["reason"] == "WaitingForLostNode"
-        one.report(one.worker(0), f"on node {LOST} is disrupted", "DeletionByTaint")
+        why = f"on node {configs.SECOND} is disrupted"
+        one.report(one.worker(0), why, "DeletionByTaint")
         waited = one.named("does not end", "--force --grace-period=0")
         force = ("--force", "--grace-period=0", "--wait=false")
         here.kubectl("delete", "pod", one.worker(0), one.worker(1), *force)
         status = one.recovers()
         assert status["recorded"]["disruptions"] == 1
     one.figure += f"; the lost node is named after {waited:.1f} s"
+    tell(record_property, "node_lost", one)
     one.removed()
-    return one
 
 
-@pytest.mark.usefixtures("lost")
 def test_the_kubelet_is_away_for_a_minute(here: Stage, record_property: Record) -> None:
     """What runs goes on, over either transport; what ended is told by its return."""
     steady = [
@@ -122,7 +107,7 @@ def test_the_kubelet_is_away_for_a_minute(here: Stage, record_property: Record) 
     for one in (*steady, hit):
         one.until_ranks()
     whole = [uids(one).keys() for one in steady]
-    here.node.signal("kubelet", 19)
+    here.node.signal(f"{configs.NAME}-kubelet", 19)
     try:
         hit.kill(hit.worker(0))
         away = lambda: not ready(here.cluster.client.get(NODES, "", configs.NAME))  # noqa: E731
@@ -130,7 +115,7 @@ def test_the_kubelet_is_away_for_a_minute(here: Stage, record_property: Record) 
         noticed = hit.now()
         assert {one.status["phase"] for one in steady} == {"LauncherRunning"}
     finally:
-        here.node.signal("kubelet", 18)
+        here.node.signal(f"{configs.NAME}-kubelet", 18)
     back = hit.now()
     hit.ends()
     hit.report(hit.worker(0), "hit-worker-0 on node node1 has ended", "SIGKILL")
@@ -150,14 +135,6 @@ def test_the_kubelet_is_away_for_a_minute(here: Stage, record_property: Record) 
         record_property(TOLD, one.story())
         one.removed()
     hit.removed()
-
-
-def test_a_node_never_comes_back(
-    lost: "Future[Played]", record_property: Record
-) -> None:
-    """The Pods that hold their names are named, with the remedy; it helps."""
-    one = lost.result()
-    tell(record_property, "node_lost", one)
 
 
 def test_a_worker_fills_its_nodes_disk(here: Stage, record_property: Record) -> None:
@@ -197,19 +174,13 @@ def test_the_node_is_drained(here: Stage, record_property: Record) -> None:
     one.removed()
 
 
-def on_the_lost_node() -> Json:
-    """Write a job whose workers prefer that node; its first launcher does not mind."""
-    awaited = "for n in 0 1; do until ssh lost-worker-$n true; do sleep 1; done; done"
-    script = (
-        f'[ "$ATTEMPT" -gt 0 ] || exec sleep 600; {awaited};'
-        " exec mpirun --allow-run-as-root -np 2 mpi-test reduce"
-    )
-    found = manifest("lost", script, pod={"terminationGracePeriodSeconds": 2})
-    found["metadata"]["annotations"] = {names.WAIT: "disabled"}
+def on_the_second_node() -> Json:
+    """Write a job whose workers prefer that node, and leave it soon once it is lost."""
+    found = manifest("lost", pod={"terminationGracePeriodSeconds": 2})
     worker = found["spec"]["mpiReplicaSpecs"]["Worker"]["template"]["spec"]
-    mine = [{"key": LOST, "operator": "Exists"}]
+    here: Json = {"key": MARK, "operator": "Exists"}
     worker["tolerations"] = [
-        {"key": LOST, "operator": "Exists"},
+        here,
         {
             "key": "node.kubernetes.io/unreachable",
             "operator": "Exists",
@@ -217,45 +188,7 @@ def on_the_lost_node() -> Json:
             "tolerationSeconds": 3,
         },
     ]
-    prefer = {"weight": 100, "preference": {"matchExpressions": mine}}
+    prefer = {"weight": 100, "preference": {"matchExpressions": [here]}}
     key = "preferredDuringSchedulingIgnoredDuringExecution"
     worker["affinity"] = {"nodeAffinity": {key: [prefer]}}
     return found
-
-
-@contextmanager
-def lost_node(cluster: Cluster) -> Iterator[None]:
-    """Have a second node, for Pods that want it."""
-    taint = {"key": LOST, "effect": "NoSchedule"}
-    made = cluster.client.create(
-        NODES,
-        {
-            "metadata": {"name": LOST, "labels": {LOST: "yes"}},
-            "spec": {"taints": [taint]},
-        },
-    )
-    room = {"cpu": "8", "memory": "16Gi", "pods": "10"}
-    status = {"capacity": room, "allocatable": room, "conditions": [_state("True")]}
-    cluster.client.patch(NODES, made, {"status": status}, "status")
-    try:
-        # Until its controller has seen that it is ready, Pods go elsewhere.
-        await_(
-            lambda: len(cluster.client.get(NODES, "", LOST)["spec"]["taints"]) == 1,
-            "the second node is ready",
-        )
-        yield
-    finally:
-        cluster.client.delete(NODES, made, Deletion(policy="Background"))
-
-
-def unreachable(cluster: Cluster) -> None:
-    """Say of the node what its controller says after a time without a word of it."""
-    node = cluster.client.get(NODES, "", LOST)
-    status = {"conditions": [_state("Unknown")]}
-    cluster.client.patch(NODES, node, {"status": status}, "status")
-
-
-def _state(status: str) -> Json:
-    now = f"{live.now():%Y-%m-%dT%H:%M:%SZ}"
-    times = {"lastHeartbeatTime": now, "lastTransitionTime": now}
-    return {"type": "Ready", "status": status, "reason": "Said", **times}
