@@ -4,6 +4,7 @@ etcd, kube-apiserver, kube-controller-manager and kube-scheduler as a cluster ru
 with RBAC, each component under its own user. Nodes are missing: a test plays them.
 """
 
+import os
 import secrets
 import shutil
 import signal
@@ -26,6 +27,8 @@ from tests.support.assets import NATIVE_GANGS, minor_version, wanted
 from tests.support.audit import POLICY, AuditLog
 from tests.support.cluster import Cluster
 
+# These programs look for garbage seldom: they live for minutes, and there is memory.
+SPENDING_MEMORY: Final = {"GOGC": "400"}
 PATIENCE: Final = 120.0  # seconds; it takes three on a quiet machine
 _USERS: Final = ("system:kube-controller-manager", "system:kube-scheduler")
 # A node's life and addresses are the business of whoever plays it.
@@ -125,6 +128,7 @@ class ControlPlane:
         with self._path(f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 command,
+                env={**os.environ, **SPENDING_MEMORY},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

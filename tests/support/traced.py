@@ -1,8 +1,9 @@
 """Which tests coverage is measured by: those that state single cases.
 
 Tracing makes what runs in a test's own process two to four times as slow (histories:
-5.3 s of CPU become 15.6). So whole histories, and tests of whole clusters, run without:
-that a line was run on the way is not to say that a test would miss it.
+5.3 s of CPU become 15.6). So whole histories, generated cases and tests of whole
+clusters run without: that a line was run on the way is not to say that a test would
+miss it.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ def traced_as_meant(item: pytest.Item) -> Iterator[None]:
     """Pause coverage around a test and its fixtures, unless it counts."""
     plugin = item.config.pluginmanager.getplugin("_cov")
     controller = getattr(plugin, "cov_controller", None)
-    if controller is None or item.nodeid.startswith(CASES):
+    if controller is None or _states_a_case(item):
         yield
         return
     controller.pause()
@@ -27,6 +28,11 @@ def traced_as_meant(item: pytest.Item) -> Iterator[None]:
         yield
     finally:
         controller.resume()
+
+
+def _states_a_case(item: pytest.Item) -> bool:
+    generated = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
+    return item.nodeid.startswith(CASES) and not generated
 
 
 def one_tracer(config: pytest.Config) -> None:

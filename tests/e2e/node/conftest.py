@@ -1,4 +1,4 @@
-"""One node for the session, and an operator in it as an install brings it."""
+"""One node for all tests in here, and an operator in it as an install brings it."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ from tests.e2e.node.stage import TOLD
 from tests.support.cluster import Cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node that is up."""
     with Node(tmp_path_factory.mktemp("node") / "state") as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def operated(node: Node) -> Cluster:
     """The node's cluster with the operator installed in it, and ready."""
     return install(node)
