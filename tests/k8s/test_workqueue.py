@@ -137,6 +137,20 @@ def test_a_key_in_hand_comes_again_once_it_is_done() -> None:
     assert queue.get() == "a"
 
 
+def test_a_key_that_gets_due_in_hand_comes_again() -> None:
+    """A timer that ends during a turn is no turn beside it, and not forgotten."""
+    time = FakeTime()
+    queue: WorkQueue[str] = WorkQueue(time.clock)
+    queue.add("a")
+    assert queue.next_in() == 0.0
+    assert queue.get() == "a"
+    queue.add_after("a", 1.0)
+    time.seconds += 2.0
+    assert queue.get() is None
+    queue.done("a")
+    assert queue.get() == "a"
+
+
 def test_back_off_grows_to_a_ceiling() -> None:
     """Each failure doubles the wait, up to a minute; `forget` starts anew."""
     time = FakeTime()

@@ -48,6 +48,7 @@ def container(**fields: object) -> dict[str, Any]:
         (container(command="mpirun"), f"{FIRST}.command", "must be a list"),
         (container(args=[1]), f"{FIRST}.args[0]", 'write "1"'),
         (container(env={}), f"{FIRST}.env", "must be a list"),
+        (container(env=["A=1"]), f"{FIRST}.env[0]", "must be an object"),
         (
             container(resources={"limits": {"memory": "1GB"}}),
             f"{FIRST}.resources.limits.memory",
