@@ -74,10 +74,9 @@ def second(node: Node) -> Iterator[Second]:
     make_group(configs.second(node.folder).group)
     path = f"PYTHONPATH={os.pathsep.join(filter(None, sys.path))}"
     module = (sys.executable, "-m", "tests.e2e.node.second")
-    client = node.cluster.client
+    node.inside("env", path, *module, str(node.folder))
     found = Second(node)
     try:
-        node.inside("env", path, *module, str(node.folder))
         await_(
             lambda: ready(node.cluster.find(NODES, "", configs.SECOND) or {}),
             "the second node is ready",
@@ -86,7 +85,7 @@ def second(node: Node) -> Iterator[Second]:
     finally:
         found.lose()
         if made := node.cluster.find(NODES, "", configs.SECOND):
-            client.delete(NODES, made, Deletion(policy="Background"))
+            node.cluster.client.delete(NODES, made, Deletion(policy="Background"))
 
 
 def main() -> None:
