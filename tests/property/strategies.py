@@ -46,13 +46,12 @@ integers = functools.cache(st.integers)
 
 
 @functools.cache
-@st.composite
-def run_policies(draw: st.DrawFn) -> Json:
+def run_policies() -> st.SearchStrategy[Json]:
     """Any runPolicy that the CRD accepts."""
     optional = {
         "activeDeadlineSeconds": st.integers(1, 700),
         "ttlSecondsAfterFinished": st.integers(0, 700),
-        "suspend": st.booleans(),
+        "suspend": booleans,
         "workerFailurePolicy": among("RestartJob", "KeepLauncher"),
         "schedulingPolicy": st.builds(dict, minAvailable=st.integers(0, 6)),
     }
@@ -60,7 +59,7 @@ def run_policies(draw: st.DrawFn) -> Json:
         "cleanPodPolicy": among("None", "Running", "All"),
         "backoffLimit": st.integers(0, 3),
     }
-    return draw(st.fixed_dictionaries(always, optional=optional))
+    return st.fixed_dictionaries(always, optional=optional)
 
 
 @functools.cache
