@@ -173,9 +173,10 @@ class Api:
         call = Call("POST", EVENTS.path(namespace), body=body, accept=METADATA)
         self._write("create", "Event", call, idempotent=False)
 
-    def events(self, namespace: str, uid: str) -> Sequence[Json]:
-        """List the Events about the object with this uid."""
-        query = (("fieldSelector", f"involvedObject.uid={uid}"),)
+    def events(self, namespace: str, **fields: str) -> Sequence[Json]:
+        """List the Events with these fields, named as selectors do, `_` for `.`."""
+        chosen = (f"{key.replace('_', '.')}={fields[key]}" for key in fields)
+        query = (("fieldSelector", ",".join(chosen)),)
         call = Call("GET", EVENTS.path(namespace), query)
         return _page(self._send("list", "Event", call)).items
 

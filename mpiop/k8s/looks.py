@@ -12,6 +12,7 @@ from mpiop.reconcile.actions import (
     Look,
     LookEvents,
     LookInherited,
+    LookKilled,
     LookLog,
     LookPriority,
     Ref,
@@ -38,7 +39,10 @@ def _answer(api: Api, namespace: str, look: Look) -> str | None:
             case LookLog(pod, container, lines):
                 return api.log(namespace, pod, container, lines).strip()
             case LookEvents(ref, uid):
-                return _newest_warning(api.events(ref.namespace, uid))
+                about = api.events(ref.namespace, involvedObject_uid=uid)
+                return _newest_warning(about)
+            case LookKilled(where, pods, container):
+                return "\n".join(_killed(api, where, pods, container))
             case LookPriority(name):
                 return str(api.priority(name))
             case _:
@@ -79,10 +83,32 @@ def _pods(api: Api, namespace: str, selector: str) -> Iterator[Json]:
         yield from page.items
 
 
+def _killed(api: Api, namespace: str, pods: str, container: str) -> Iterator[str]:
+    """Go through the stops of a container of these Pods, a Pod's first one each."""
+    found = api.events(
+        namespace,
+        involvedObject_kind="Pod",
+        involvedObject_fieldPath=f"spec.containers{{{container}}}",
+        reason="Killing",
+    )
+    seen: set[str] = set()
+    for event in sorted(found, key=_first):
+        name = text(event, "involvedObject", "name")
+        uid = text(event, "involvedObject", "uid")
+        if name.startswith(pods) and _first(event) and uid not in seen:
+            seen.add(uid)
+            yield f"{name} {uid} {_first(event)} {text(event, 'source', 'host')}"
+
+
 def _newest_warning(events: Iterable[Json]) -> str:
     warnings = [event for event in events if event.get("type") == "Warning"]
     newest = max(warnings, key=_when, default={})
     return text(newest, "message")
+
+
+def _first(event: Json) -> str:
+    """Order Events by when they were first seen."""
+    return text(event, "firstTimestamp") or text(event, "eventTime")
 
 
 def _when(event: Json) -> str:

@@ -178,6 +178,22 @@ class LookEvents:
 
 
 @attrs.frozen
+class LookKilled:
+    """Ask whom a kubelet has told to stop, and when: its Events outlive the Pod.
+
+    Answered by a line each, oldest first: Pod, its uid, time (RFC 3339), node.
+
+    Attributes:
+        pods: what the Pods' names begin with.
+        container: whose stop is meant.
+    """
+
+    namespace: str
+    pods: str
+    container: str
+
+
+@attrs.frozen
 class LookPriority:
     """Ask for the value of a PriorityClass."""
 
@@ -196,7 +212,7 @@ class LookInherited:
     uid: str
 
 
-Look = LookLog | LookEvents | LookPriority | LookInherited
+Look = LookLog | LookEvents | LookKilled | LookPriority | LookInherited
 
 
 @attrs.frozen

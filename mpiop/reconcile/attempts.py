@@ -4,16 +4,16 @@ One launcher Job is one attempt. Exit code 0 is necessary for a success, not
 sufficient: Open MPI 5 may exit 0 when it loses a worker (design 4).
 """
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Final, Literal
 
 import attrs
 
 from mpiop.reconcile.actions import LookLog
 from mpiop.reconcile.causes import describe, permanent, whereabouts
+from mpiop.reconcile.desired import hosts
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.policies import startup, worker_loss
+from mpiop.reconcile.reading import text
 from mpiop.reconcile.recorded import Truth
 from mpiop.reconcile.views import JobView, PodView
 
@@ -108,18 +108,9 @@ def wanted_log(facts: Facts) -> LookLog | None:
         return None
     if settles_in(facts):
         return None
-    container = main_container(facts)
+    container = text(hosts.main_container(facts.job.launcher.template), "name")
     look = LookLog(pod.name, container, TAIL_LINES)
     return look if pod.started and container else None
-
-
-def main_container(facts: Facts) -> str:
-    """Name the launcher's main container, the first."""
-    spec = facts.job.launcher.template.get("spec")
-    containers = spec.get("containers") if isinstance(spec, Mapping) else None
-    first = containers[0] if isinstance(containers, list) and containers else {}
-    name = first.get("name") if isinstance(first, Mapping) else None
-    return name if isinstance(name, str) else ""
 
 
 def remote_starts(pod: PodView | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -149,7 +140,7 @@ def _host(who: str) -> str:
     return f"worker-{who}" if who.isdecimal() else who
 
 
-def hosts(found: tuple[str, ...]) -> str:
+def listed(found: tuple[str, ...]) -> str:
     """Name at most three hosts, and how many more there are."""
     more = len(found) - SHOWN_HOSTS
     shown = ", ".join(found[:SHOWN_HOSTS])
@@ -158,7 +149,7 @@ def hosts(found: tuple[str, ...]) -> str:
 
 def _completed(facts: Facts) -> Outcome:
     pod = facts.launcher
-    fate, why = worker_loss.fate(facts, _finished(facts))
+    fate, why = worker_loss.fate(facts)
     if fate == "lost":
         message = f"the launcher exited with code 0, but {why}"
         return Outcome("failed", "WorkerLost", message, free=_disrupted(facts))
@@ -171,13 +162,6 @@ def _completed(facts: Facts) -> Outcome:
     return OPEN if settles_in(facts) else _believed(facts, pod)
 
 
-def _finished(facts: Facts) -> datetime | None:
-    """When the launcher's process ended; failing that, its Job."""
-    job, pod = facts.launcher_job, facts.launcher
-    found = pod.ended.finished if pod and pod.ended else None
-    return found or (job.ended if job else None)
-
-
 def _believed(facts: Facts, pod: PodView) -> Outcome:
     """Decide how far an exit code of 0 with workers that look alive is believed."""
     if pod.inherited:
@@ -185,12 +169,12 @@ def _believed(facts: Facts, pod: PodView) -> Outcome:
         return Outcome("succeeded", "LauncherSucceeded", message, verified="Unknown")
     started, bad = remote_starts(pod)
     if bad and not facts.job.elastic:
-        message = f"remote starts that ended badly: {hosts(bad)}"
+        message = f"remote starts that ended badly: {listed(bad)}"
         return Outcome("succeeded", "LauncherSucceeded", message, verified="Unknown")
     if facts.job.worker_replicas and not started:
         message = "no process was started in any worker: the launcher ran alone"
         return Outcome("succeeded", "RanOnLauncherOnly", message, verified="False")
-    message = f"hosts started by the launcher: {hosts(started)}" if started else ""
+    message = f"hosts started by the launcher: {listed(started)}" if started else ""
     return Outcome("succeeded", "LauncherSucceeded", message)
 
 
@@ -199,7 +183,7 @@ def settles_in(facts: Facts) -> float | None:
     job, pod = facts.launcher_job, facts.launcher
     if facts.finished or job is None or not job.terminal:
         return None
-    finished = _finished(facts)
+    finished = facts.launcher_finished
     lonely = facts.job.elastic or not facts.job.worker_replicas
     if pod is None or finished is None or lonely:
         return 0.0
@@ -268,7 +252,7 @@ def _exited(facts: Facts, pod: PodView) -> Outcome:
     how = f"the launcher exited with {describe(pod.ended)}"
     _, bad = remote_starts(pod)
     if bad:
-        how += f"; remote starts that ended badly: {hosts(bad)}"
+        how += f"; remote starts that ended badly: {listed(bad)}"
     known = permanent(facts.job.mpi_implementation, pod.ended, tail)
     if known is not None:
         reason, remedy = known

@@ -79,6 +79,13 @@ class Facts:
         return pod if bare and self.launcher_job is None else None
 
     @property
+    def launcher_finished(self) -> datetime | None:
+        """When the launcher's process ended; failing that, its Job."""
+        job, pod = self.launcher_job, self.launcher
+        found = pod.ended.finished if pod and pod.ended else None
+        return found or (job.ended if job else None)
+
+    @property
     def launcher_inherited(self) -> bool:
         """Whether an operator before this one made this attempt's launcher."""
         job, pod = self.launcher_job, self.launcher
@@ -128,12 +135,20 @@ class Facts:
             if finding.kind is kind and finding.generation == self.job.generation
         )
 
-    def identity(self, count: int) -> Identity | None:
-        """Identify workers 0..count-1; None where one of them is not there."""
-        present = [self.workers.get(index) for index in range(count)]
-        if any(pod is None for pod in present):
+    def identity(
+        self, count: int, gone: Mapping[int, str] | None = None
+    ) -> Identity | None:
+        """Identify workers 0..count-1; None where one of them is not known.
+
+        Args:
+            count: how many.
+            gone: uid, by index, of those that are gone and never restarted.
+        """
+        known = {index: f"{uid} 0" for index, uid in (gone or {}).items()}
+        known |= {i: f"{pod.uid} {pod.restarts}" for i, pod in self.workers.items()}
+        if not known.keys() >= set(range(count)):
             return None
-        who = [f"{pod.index} {pod.uid} {pod.restarts}" for pod in present if pod]
+        who = [f"{index} {known[index]}" for index in range(count)]
         return Identity(count, digest("\n".join(who)))
 
     def since(self, when: datetime | None) -> float:

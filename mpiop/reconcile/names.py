@@ -61,8 +61,8 @@ def launcher_job(job: str, attempt: int) -> str:
     return job[: LONGEST_LABEL - len(suffix)] + suffix
 
 
-def worker(job: str, index: int) -> str:
-    """Name a worker Pod; also its host name."""
+def worker(job: str, index: int | str) -> str:
+    """Name a worker Pod; also its host name. Without an index, what all begin with."""
     return f"{job}-worker-{index}"
 
 

@@ -153,8 +153,8 @@ def _looks(facts: Facts) -> tuple[Look, ...]:
     if facts.finished:
         return tuple(looks)
     looks += gang.looks(facts)
-    if (wordless := worker_loss.wordless(facts)) is not None:
-        looks.append(wordless)
+    unclear = (worker_loss.wordless(facts), worker_loss.vanished(facts))
+    looks += [look for look in unclear if look is not None]
     job = facts.launcher_job
     silent = None if facts.job.run_policy.suspend else startup.silent(facts)
     if job is not None and startup.has_no_pod(facts):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mpiop.reconcile.actions import PatchStatus, Ref
-from mpiop.reconcile.attempts import hosts, remote_starts
+from mpiop.reconcile.attempts import listed, remote_starts
 from mpiop.reconcile.causes import trouble
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import Json
@@ -161,7 +161,7 @@ def _launcher_wait(facts: Facts) -> str:
 
 def _layout(facts: Facts) -> str:
     started, _ = remote_starts(facts.launcher)
-    return f"hosts started by the launcher: {hosts(started)}" if started else ""
+    return f"hosts started by the launcher: {listed(started)}" if started else ""
 
 
 def write(facts: Facts, wanted: Json) -> tuple[PatchStatus | None, float | None]:

@@ -358,6 +358,20 @@ def test_grace(cluster: PodCluster) -> None:
     assert cluster.call("GET", path) is None
 
 
+def test_events_outlive_the_pod(cluster: PodCluster) -> None:
+    """They tell when it was told to stop, and are found by its container."""
+    path = cluster.pod(
+        "told", shell("exec sleep 1000"), terminationGracePeriodSeconds=1
+    )
+    cluster.wait(path, running)
+    cluster.call("DELETE", path)
+    cluster.gone(path)
+    events = f"{path.rpartition('/pods')[0]}/events?fieldSelector=reason=Killing"
+    about = "involvedObject.name=told,involvedObject.fieldPath=spec.containers{main}"
+    (event,) = cluster.call("GET", f"{events},{about}")["items"]
+    assert event["message"] == "Stopping container main"
+
+
 def test_kill_after_grace(cluster: PodCluster) -> None:
     """Who ignores SIGTERM is killed when the grace is over, with all its children."""
     script = "trap '' TERM; sleep 87654 & while :; do sleep 0.05; done"

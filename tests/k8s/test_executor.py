@@ -32,6 +32,7 @@ from mpiop.reconcile.actions import (
     KindName,
     LookEvents,
     LookInherited,
+    LookKilled,
     LookLog,
     Patch,
     PatchStatus,
@@ -495,6 +496,36 @@ def test_looks_are_answered(world: World) -> None:
     assert found == {LOG: "one\ntwo", EVENTS: "new"}
     query = dict(server.calls[-1].query)
     assert query == {"fieldSelector": "involvedObject.uid=uid-j"}
+
+
+def stopped(name: str, uid: str, seconds: int, **more: object) -> dict[str, object]:
+    """Write an Event of a kubelet that stops a Pod's container."""
+    about = {"involvedObject": {"name": name, "uid": uid}, "source": {"host": "n1"}}
+    return {**about, "firstTimestamp": f"2026-01-01T00:00:{seconds:02}Z", **more}
+
+
+def test_who_was_told_to_stop(world: World) -> None:
+    """By name, uid, time and node; a container that is stopped twice by its first."""
+    items = [
+        stopped("pi-worker-1", "b", 7),
+        stopped("pi-worker-0", "new", 9, source={}),
+        stopped("pi-worker-0", "old", 2),
+        stopped("pi-worker-1", "b", 5),
+        stopped("pi-worker-2", "c", 5, firstTimestamp=None),
+        stopped("po-worker-0", "d", 5),
+    ]
+    listed = {"metadata": {}, "items": items}
+    world.server.replies["GET", "events"] = Reply(200, orjson.dumps(listed))
+    look = LookKilled("default", "pi-worker-", "main")
+    answer = answers(world.executor.api, "default", (look,))[look]
+    assert (answer or "").splitlines() == [
+        "pi-worker-0 old 2026-01-01T00:00:02Z n1",
+        "pi-worker-1 b 2026-01-01T00:00:05Z n1",
+        "pi-worker-0 new 2026-01-01T00:00:09Z ",
+    ]
+    query = dict(world.server.calls[-1].query)["fieldSelector"]
+    about = "involvedObject.kind=Pod,involvedObject.fieldPath=spec.containers{main}"
+    assert query == f"{about},reason=Killing"
 
 
 def test_a_look_without_the_right_is_no_failure(world: World) -> None:

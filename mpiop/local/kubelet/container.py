@@ -66,6 +66,7 @@ class Container:
         child = self._child
         if child is None:
             return
+        self._tell("Normal", "Killing", f"Stopping container {self.state.name}")
         if grace > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
@@ -117,7 +118,7 @@ class Container:
             )
             self.state.now_waiting("CrashLoopBackOff", text)
             around.changed()
-            around.event("Warning", "BackOff", text)
+            self._tell("Warning", "BackOff", text)
         with contextlib.suppress(TimeoutError):
             wait = delay * around.settings.backoff
             async with asyncio.timeout(wait):
@@ -132,7 +133,7 @@ class Container:
         except (MissingError, CreateError) as error:
             known = "Config" if isinstance(error, MissingError) else ""
             self.state.now_waiting(f"CreateContainer{known}Error", str(error))
-            self._around.event("Warning", "Failed", f"Error: {error}")
+            self._tell("Warning", "Failed", f"Error: {error}")
             return None
         self._number += 1
         log = LogWriter(self.log(previous=False))
@@ -155,7 +156,7 @@ class Container:
             child = await self._start(instance, log)
         except StartError as error:
             await log.drain(_DRAIN)
-            self._around.event("Warning", "Failed", f"Error: {error}")
+            self._tell("Warning", "Failed", f"Error: {error}")
             now = datetime.now(UTC)
             return Terminated(
                 _START_FAILED, "StartError", str(error), began, now, identifier
@@ -167,7 +168,7 @@ class Container:
             instance.kill()
         health = asyncio.create_task(self._health().run())
         self._around.changed()
-        self._around.event("Normal", "Started", f"Started container {self.state.name}")
+        self._tell("Normal", "Started", f"Started container {self.state.name}")
         status = await child.exited
         finished = datetime.now(UTC)
         health.cancel()
@@ -210,7 +211,13 @@ class Container:
         elif action:
             problem = await check({**action, "timeoutSeconds": 3600}, self._target())
             if problem is not None:
-                self._around.event("Warning", "FailedPreStopHook", problem)
+                self._tell("Warning", "FailedPreStopHook", problem)
+
+    def _tell(self, kind: str, reason: str, message: str) -> None:
+        """Record an Event of the container."""
+        field = "initContainers" if self.state.init else "containers"
+        path = f"spec.{field}{{{self.state.name}}}"
+        self._around.event(kind, reason, message, path)
 
     def _health(self) -> Health:
         around = self._around
@@ -219,7 +226,7 @@ class Container:
             self._ending = asyncio.create_task(self.interrupt(grace))
 
         return Health(
-            around.pod, self._target(), self.state, around.changed, around.event, end
+            around.pod, self._target(), self.state, around.changed, self._tell, end
         )
 
     def _target(self) -> Target:

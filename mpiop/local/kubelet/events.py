@@ -8,7 +8,8 @@ from mpiop.local.kubelet.api import Api, ApiError
 from mpiop.local.kubelet.objects import Json, timestamp
 
 _MOST_MESSAGE: Final = 1024
-_Event = tuple[str, str, str]
+_Event = tuple[str, str, str, str]
+_LAST_SECONDS: Final = 1.0  # for what the Pod's end has to tell
 
 
 class Recorder:
@@ -21,12 +22,15 @@ class Recorder:
         self._known: dict[_Event, tuple[str, int]] = {}
         self._task = asyncio.create_task(self._run())
 
-    def add(self, kind: str, reason: str, message: str) -> None:
-        """Record an Event of kind Normal or Warning."""
-        self._queue.put_nowait((kind, reason, message[:_MOST_MESSAGE]))
+    def add(self, kind: str, reason: str, message: str, field: str = "") -> None:
+        """Record an Event of kind Normal or Warning, about the Pod or a field of it."""
+        self._queue.put_nowait((kind, reason, message[:_MOST_MESSAGE], field))
 
     async def close(self) -> None:
-        """Write no more."""
+        """Write what there is, and no more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                await self._queue.join()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -35,6 +39,7 @@ class Recorder:
             event = await self._queue.get()
             with contextlib.suppress(ApiError):  # an Event lost is no harm
                 await self._write(event)
+            self._queue.task_done()
 
     async def _write(self, event: _Event) -> None:
         namespace = self._pod["metadata"]["namespace"]
@@ -49,7 +54,7 @@ class Recorder:
         metadata = self._pod["metadata"]
         number = len(self._known)
         name = f"{metadata['name']}.{metadata['uid'][:8]}{number:04x}"
-        kind, reason, message = event
+        kind, reason, message, field = event
         body = {
             "apiVersion": "v1",
             "kind": "Event",
@@ -60,6 +65,7 @@ class Recorder:
                 "namespace": namespace,
                 "name": metadata["name"],
                 "uid": metadata["uid"],
+                **({"fieldPath": field} if field else {}),
             },
             "type": kind,
             "reason": reason,

@@ -61,7 +61,7 @@ class Surroundings:
     facts: environment.Facts
     settings: Settings
     changed: Callable[[], None]  # a state has changed, the status is to be written
-    event: Callable[[str, str, str], None]  # type, reason, message
+    event: Callable[[str, str, str, str], None]  # type, reason, message, field
 
 
 def launch(around: Surroundings, container: Json, number: int) -> Launch:

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from mpiop.reconcile import names
-from mpiop.reconcile.actions import LookEvents, Ref
+from mpiop.reconcile.actions import LookEvents, LookKilled, Ref
 from mpiop.reconcile.causes import describe, trouble, whereabouts
+from mpiop.reconcile.desired import hosts
 from mpiop.reconcile.facts import Facts
+from mpiop.reconcile.reading import parse_time, text
 from mpiop.reconcile.recorded import Missing
 from mpiop.reconcile.views import PodView
 
@@ -69,7 +71,7 @@ def _launcher(facts: Facts) -> Missing | None:
     return Missing(now, bool(pod.disruption), why, launcher=True)
 
 
-def fate(facts: Facts, finished: datetime | None) -> tuple[Fate, str]:
+def fate(facts: Facts) -> tuple[Fate, str]:
     """Judge whether the workers lived until the launcher finished with exit code 0.
 
     Times of the API are whole seconds: an end in the very second in which the
@@ -78,6 +80,7 @@ def fate(facts: Facts, finished: datetime | None) -> tuple[Fate, str]:
     """
     if facts.job.elastic:
         return "intact", ""
+    finished = facts.launcher_finished
     missing = facts.recorded.missing
     if missing is not None and missing.launcher:
         missing = None  # it ended well all the same
@@ -93,6 +96,8 @@ def fate(facts: Facts, finished: datetime | None) -> tuple[Fate, str]:
                 return "lost", _why(facts, pod)
         if not pods:
             unknown = f"{names.worker(facts.job.name, index)} is gone"
+    if unknown and (killed := _killed(facts)):
+        return "lost", killed
     if not unknown and not facts.leaving and _replaced(facts):
         unknown = "a worker is not the one that the attempt started with"
     return ("unknown", unknown) if unknown else ("intact", "")
@@ -115,7 +120,7 @@ def _gone(facts: Facts, index: int) -> str:
             return trouble(pod)
     if facts.recorded.identity is None or index >= facts.job.worker_replicas:
         return ""
-    return f"{names.worker(facts.job.name, index)} is gone"
+    return _killed(facts) or f"{names.worker(facts.job.name, index)} is gone"
 
 
 def _lost(facts: Facts, pod: PodView, since: datetime | None) -> str:
@@ -147,6 +152,54 @@ def wordless(facts: Facts) -> LookEvents | None:
     return None
 
 
+def vanished(facts: Facts) -> LookKilled | None:
+    """Name the Events of workers that went while nobody watched, if some did.
+
+    A drain that takes the operator first leaves nothing else: Open MPI 5 ends with 0,
+    and of a Job that has ended even the Pod goes.
+    """
+    job, launcher = facts.launcher_job, facts.launcher
+    if job is None or not job.terminal or facts.job.elastic:
+        return None
+    if facts.recorded.identity is None or facts.recorded.missing:
+        return None
+    running = launcher is not None and not launcher.terminal
+    if running or facts.job.worker is None or not _traceless(facts):
+        return None
+    main = text(hosts.main_container(facts.job.worker.template), "name")
+    return LookKilled(facts.job.namespace, names.worker(facts.job.name, ""), main)
+
+
+def _killed(facts: Facts) -> str:
+    """Say which worker that is gone was told to stop before the launcher ended.
+
+    Told by Events, which name an uid: believed where these are the workers that the
+    attempt began with, since an earlier one's had the same names.
+    """
+    look = vanished(facts)
+    if look is None:
+        return ""
+    said = facts.snapshot.answers.get(look) or ""
+    told = {name: rest for name, *rest in map(str.split, said.splitlines())}
+    gone = _traceless(facts)
+    uids = {pod.index: pod.uid for pod in facts.leaving}
+    uids |= {index: told[name][0] for index, name in gone.items() if name in told}
+    if facts.identity(_count(facts), uids) != facts.recorded.identity:
+        return ""
+    for name in gone.values():
+        _, when, *node = told[name]
+        if _before(parse_time(when), facts.launcher_finished):
+            return f"{' on node '.join((name, *node))} was told to stop at {when}"
+    return ""
+
+
+def _traceless(facts: Facts) -> dict[int, str]:
+    """Name the workers of the started attempt of which there is no Pod any more."""
+    there = facts.workers.keys() | {pod.index for pod in facts.leaving}
+    gone = set(range(_count(facts))) - there
+    return {index: names.worker(facts.job.name, index) for index in sorted(gone)}
+
+
 def _events_of(facts: Facts, pod: PodView) -> LookEvents:
     return LookEvents(Ref("Pod", facts.job.namespace, pod.name), pod.uid)
 
@@ -167,12 +220,15 @@ def _replaced(facts: Facts) -> bool:
 def _disrupted(facts: Facts) -> bool:
     """Whether a disruption took a Pod of this attempt.
 
-    A drain that nobody watched leaves the launcher's alone: its Job keeps the object.
+    A drain that nobody watched leaves the launcher's alone, since its Job keeps the
+    object, or none at all where that Job has ended: then Events tell of the workers.
     """
-    job = facts.launcher_job
-    pods = (*facts.workers.values(), *facts.leaving, facts.launcher)
+    job, launcher = facts.launcher_job, facts.launcher
+    pods = (*facts.workers.values(), *facts.leaving, launcher)
     by_job = job is not None and job.reason == "PodFailurePolicy"
-    return by_job or any(pod.disruption for pod in pods if pod)
+    if by_job or any(pod.disruption for pod in pods if pod):
+        return True
+    return launcher is None and bool(_killed(facts))
 
 
 def _ended_by(pod: PodView, since: datetime | None, finished: datetime | None) -> bool:

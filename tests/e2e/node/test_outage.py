@@ -25,6 +25,12 @@ pytestmark = [
 ]
 
 
+DRAIN = (
+    *("drain", configs.NAME, "--delete-emptydir-data", "--force"),
+    *("--grace-period=5", "--timeout=90s"),
+)
+
+
 @pytest.fixture(scope="module")
 def here(node: Node, operated: Cluster) -> Iterator[Stage]:
     with stage(node, operated) as found:
@@ -161,13 +167,8 @@ def test_the_node_is_drained(here: Stage, record_property: Record) -> None:
     one = here.play("drained")
     one.until_ranks()
     one.strike()
-    how = ("--delete-emptydir-data", "--force", "--grace-period=5", "--timeout=90s")
-    drain = ("drain", configs.NAME, *how)
     try:
-        # The job first: where the operator goes before it has seen a worker go, and
-        # mpirun exits with 0, nothing is left that tells (docs/troubleshooting.md).
-        install.kubectl(here.node, *drain, f"--pod-selector={names.JOB_NAME}=drained")
-        install.kubectl(here.node, *drain)
+        install.kubectl(here.node, *DRAIN)
         emptied = one.now()
     finally:
         install.kubectl(here.node, "uncordon", configs.NAME)
@@ -175,6 +176,34 @@ def test_the_node_is_drained(here: Stage, record_property: Record) -> None:
     assert status["recorded"]["disruptions"] == 1
     figure = f"empty after {emptied:.1f} s"
     record_property(TOLD, f"drained: {figure}\n{one.story()}")
+    one.removed()
+
+
+def test_the_node_is_drained_unwatched(here: Stage, record_property: Record) -> None:
+    """When the operator is back all Pods are gone, and mpirun has ended with 0.
+
+    Only Events tell: the success is not believed, and the job goes on for free.
+    """
+    one = here.play("unseen")
+    one.until_ranks()
+    scale = ("scale", "deployment", NAME)
+    install.kubectl(here.node, *scale, "--replicas=0")
+    try:
+        await_(lambda: not here.cluster.client.list(PODS, NAME)["items"], "no operator")
+        mine = f"--pod-selector={names.JOB_NAME}=unseen"
+        install.kubectl(here.node, *DRAIN, f"{mine},{names.JOB_ROLE}={names.WORKER}")
+        job = names.launcher_job("unseen", 0)
+        here.kubectl("wait", f"job/{job}", "--for=condition=Complete")
+        install.kubectl(here.node, *DRAIN, mine)
+    finally:
+        install.kubectl(here.node, "uncordon", configs.NAME)
+        one.strike()
+        install.kubectl(here.node, *scale, "--replicas=1")
+    status = one.recovers()
+    assert status["recorded"]["disruptions"] == 1
+    why = "the launcher exited with code 0, but unseen-worker-"
+    one.figure = f"named after {one.named(why, 'on node node1 was told to stop'):.1f} s"
+    tell(record_property, "drained_unwatched", one)
     one.removed()
 
 
