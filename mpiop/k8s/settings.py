@@ -194,6 +194,12 @@ class Settings:
     cluster_domain: str = _field(
         "", "appended to host names where set, e.g. cluster.local"
     )
+    force_delete_lost_workers_after: float = _field(
+        0.0,
+        "seconds past its grace after which a worker that does not end (its node is"
+        " lost) is deleted by force, 0 for never; its ranks may live on",
+        validator=_not_negative,
+    )
     log_format: str = _field("text", "how to log", choices=("text", "json"))
     log_level: str = _field(
         "info", "what to log", choices=("debug", "info", "warning", "error")
@@ -222,6 +228,7 @@ class Settings:
             cluster_domain=self.cluster_domain,
             gang_scheduler=self.gang_scheduling,
             launcher_runs_workloads=self.launcher_runs_workloads,
+            force_delete_lost_workers_after=self.force_delete_lost_workers_after,
         )
 
     @property

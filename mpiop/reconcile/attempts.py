@@ -9,7 +9,7 @@ from typing import Final, Literal
 import attrs
 
 from mpiop.reconcile.actions import LookLog
-from mpiop.reconcile.causes import describe, permanent, whereabouts
+from mpiop.reconcile.causes import describe, listed, permanent, whereabouts
 from mpiop.reconcile.desired import hosts
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.policies import startup, worker_loss
@@ -19,7 +19,6 @@ from mpiop.reconcile.views import JobView, PodView
 
 TAIL_LINES: Final = 40
 SHOWN_LINES: Final = 5
-SHOWN_HOSTS: Final = 3
 # How long a worker's end may take to reach us after the launcher's, though it came
 # first: each Pod is told of by a kubelet of its own, in its own time. It is counted
 # from when the Job was told, and as late as that was, as much longer a worker's end
@@ -138,13 +137,6 @@ def remote_starts(pod: PodView | None) -> tuple[tuple[str, ...], tuple[str, ...]
 
 def _host(who: str) -> str:
     return f"worker-{who}" if who.isdecimal() else who
-
-
-def listed(found: tuple[str, ...]) -> str:
-    """Name at most three hosts, and how many more there are."""
-    more = len(found) - SHOWN_HOSTS
-    shown = ", ".join(found[:SHOWN_HOSTS])
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _completed(facts: Facts) -> Outcome:

@@ -4,6 +4,7 @@ PERMANENT is a table of implementation, exit code and a line of the log; each ro
 from a recorded run (docs/operations.md repeats it).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -13,6 +14,7 @@ from mpiop.reconcile.pod_status import Ended
 from mpiop.reconcile.views import PodView
 
 ANY: Final = None
+SHOWN: Final = 3
 
 
 @attrs.frozen
@@ -93,6 +95,13 @@ def describe(ended: Ended) -> str:
     if ended.reason not in {"", "Error", "Completed"}:
         said += f", {ended.reason}"
     return said
+
+
+def listed(found: Sequence[str]) -> str:
+    """Name at most three of many, and how many more there are."""
+    more = len(found) - SHOWN
+    shown = ", ".join(found[:SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def whereabouts(pod: PodView) -> str:

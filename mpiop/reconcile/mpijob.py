@@ -144,9 +144,12 @@ class Install:
         gang_scheduler: schedules the Pods of a job together: `volcano`, `kubernetes`,
             or the name of a scheduler that has the coscheduling plugin; "" for none.
         launcher_runs_workloads: a v1 launcher that asks for a GPU takes ranks as well.
+        force_delete_lost_workers_after: seconds after which a worker that should have
+            ended is deleted without its kubelet's leave; 0 for never.
     """
 
     kubectl_image: str = "mpiop/mpiop:latest"
     cluster_domain: str = ""
     gang_scheduler: str = ""
     launcher_runs_workloads: bool = True
+    force_delete_lost_workers_after: float = 0.0

@@ -31,6 +31,7 @@ from mpiop.reconcile.policies import (
     clean_up,
     deadline,
     gang,
+    lost_node,
     startup,
     suspension,
     ttl,
@@ -85,7 +86,7 @@ def _decide(facts: Facts, refused: str) -> Plan:
     told = status.status(after, phase, _events(facts))
     write, later = status.write(after, told)
     actions: list[Action] = [] if write is None else [write]
-    actions += _work(facts, after, phase, outcome)
+    actions += (*lost_node.actions(facts), *_work(facts, after, phase, outcome))
     if write is not None:
         actions += events.announce(before, after.recorded, after.job)
     return Plan(tuple(actions), _requeue(after, phase, later))
@@ -201,6 +202,7 @@ def _with_cause(entries: tuple[Condition, ...], cause: str) -> tuple[Condition, 
 def _requeue(facts: Facts, phase: Phase, later: float | None) -> float | None:
     """Find the next moment at which time alone changes the plan."""
     waits = [later, deadline.remaining(facts), ttl.remaining(facts)]
+    waits.append(lost_node.due_in(facts))
     if not facts.finished:
         waits.append(startup.gives_up_in(facts))
         waits.append(attempts.settles_in(facts))
@@ -222,10 +224,5 @@ def _patience(facts: Facts) -> float | None:
     """Seconds until something that waits is worth a word in the status."""
     if facts.launcher_started or facts.job.run_policy.suspend:
         return None
-    marks = [startup.BLOCKED_SECONDS - facts.since(facts.recorded.start_time)]
-    marks += [
-        startup.LOST_NODE_SECONDS - facts.since(pod.deleted)
-        for pod in (facts.launcher_alive, *facts.leaving)
-        if pod is not None and pod.deleted is not None
-    ]
-    return min((mark for mark in marks if mark > 0), default=None)
+    mark = startup.BLOCKED_SECONDS - facts.since(facts.recorded.start_time)
+    return mark if mark > 0 else None

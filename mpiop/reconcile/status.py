@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from mpiop.reconcile.actions import PatchStatus, Ref
-from mpiop.reconcile.attempts import listed, remote_starts
-from mpiop.reconcile.causes import trouble
+from mpiop.reconcile.attempts import remote_starts
+from mpiop.reconcile.causes import listed, trouble
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.policies import startup
+from mpiop.reconcile.policies import lost_node, startup
 from mpiop.reconcile.reading import dig, integer, parse_time
 from mpiop.reconcile.recorded import timestamp
 from mpiop.reconcile.snapshot import FindingKind
@@ -111,7 +111,7 @@ def reason_and_message(facts: Facts, phase: Phase, events: str) -> tuple[str, st
     blocked = recorded.condition("Blocked")
     if blocked and blocked.status == "True" and blocked.reason in _LASTING:
         return blocked.reason, blocked.message
-    lost = startup.lost_node(facts)
+    lost = lost_node.message(facts)
     if lost:
         return "WaitingForLostNode", lost
     if phase is Phase.SUSPENDED:

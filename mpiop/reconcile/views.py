@@ -43,6 +43,7 @@ class PodView:
         disruption: reason and message of condition DisruptionTarget.
         unschedulable: message of condition PodScheduled=False.
         gang: whose gang it belongs to.
+        due: until when its grace lets it end, once its deletion is asked for.
         inherited: an operator before this one made it.
     """
 
@@ -70,6 +71,7 @@ class PodView:
     disruption: str
     unschedulable: str
     gang: GangKind | None = None
+    due: datetime | None = None
     inherited: bool = False
 
     @property
@@ -219,6 +221,7 @@ def pod_view(manifest: Json) -> PodView:
             pod_status.condition(manifest, "PodScheduled", "False")
         ),
         gang=marked(manifest),
+        due=parse_time(dig(meta, "deletionTimestamp")),
         inherited=text(labels, names.INHERITED) != "",
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mpiop.k8s.settings import Settings
 from mpiop.local.client import (
     CONFIG_MAPS,
     EVENTS,
@@ -281,6 +282,31 @@ def test_pods_on_their_way_out_are_deleted_once(policy: str) -> None:
     assert world.transport.counts["delete", "pods"] == expected
     world.node.finishes = True
     world.run_until(lambda: world.phase() == "Cleaned", limit=60)
+
+
+@pytest.mark.parametrize("patience", [0.0, 300.0])
+def test_lost_workers_are_waited_for_as_long_as_the_installation_says(
+    patience: float,
+) -> None:
+    """Then they go by force, and the job goes on; by default it waits for a person."""
+    world = harness(
+        seconds=60.0, settings=Settings(force_delete_lost_workers_after=patience)
+    )
+    world.node.reports = True
+    world.create(mpijob(backoffLimit=1))
+    runs(world)
+    world.node.held = {"pi-worker-0"}
+    world.client.delete(PODS, world.client.get(PODS, "default", "pi-worker-0"))
+    world.advance(331.0)  # its grace first
+    if patience:
+        world.node.held = set()
+        over(world)
+        assert status(world)["result"] == "Succeeded"
+        events = world.client.list(EVENTS)["items"]
+        assert "LostWorkerDeleted" in {one["reason"] for one in events}
+    else:
+        world.advance(1000.0)
+        assert status(world)["reason"] == "WaitingForLostNode"
 
 
 @pytest.mark.defect("D8")

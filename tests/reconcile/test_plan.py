@@ -765,18 +765,6 @@ def test_a_warning_of_the_api_server_reaches_event_and_status() -> None:
     assert status_of(actions)["recorded"]["warnings"] == ['unknown field "spec.x"']
 
 
-def test_a_lost_node_is_named_with_its_remedy() -> None:
-    """A launcher that does not end for a minute: WaitingForLostNode."""
-    job = running(backoffLimit=1)
-    stuck = launcher_pod()
-    stuck["metadata"]["deletionTimestamp"] = at(-90)
-
-    actions = step(snapshot(job, *base(), *WORKERS, launcher_job(), stuck))
-
-    assert status_of(actions)["reason"] == "WaitingForLostNode"
-    assert "node-a" in status_of(actions)["message"]
-
-
 @pytest.mark.parametrize("works", [True, False])
 def test_an_installation_says_whether_v1s_gpu_launcher_takes_ranks(works: bool) -> None:
     """Where it does not, the launcher stands in no hostfile."""

@@ -18,7 +18,6 @@ from mpiop.reconcile.views import PodView
 UNREACHABLE_SECONDS: Final = 300.0
 NO_POD_SECONDS: Final = 10.0
 BLOCKED_SECONDS: Final = 10.0
-LOST_NODE_SECONDS: Final = 60.0
 
 WORKERS_READY: Final = "WorkersReady"
 
@@ -112,26 +111,6 @@ def held_up(facts: Facts) -> LookLog | None:
     if not facts.workers_ready or _ready_for(facts) < BLOCKED_SECONDS or not pod.node:
         return None
     return LookLog(pod.name, names.WAIT_CONTAINER, 1)
-
-
-def lost_node(facts: Facts) -> str:
-    """Name the Pod that a lost node keeps from ending, "" where there is none.
-
-    A Pod whose deletion was asked for long ago and that still is not terminal waits
-    for its kubelet; only a person can say that the node will not come back.
-    """
-    alive = facts.launcher_alive
-    for pod in (*((alive,) if alive else ()), *facts.leaving):
-        if (
-            pod.deleted
-            and not pod.terminal
-            and facts.since(pod.deleted) >= (LOST_NODE_SECONDS)
-        ):
-            return (
-                f"{pod.name} on node {pod.node} does not end; if the node is lost for"
-                f" good, delete the node, or the Pod with --force --grace-period=0"
-            )
-    return ""
 
 
 def blocker(facts: Facts, events: str = "") -> str:
