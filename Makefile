@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Run a command, then say how long it took.
 timed = @echo '$(1)'; begin=$$(date +%s); $(1); code=$$?; echo "  $$(($$(date +%s) - begin)) s"; exit $$code
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format lint types imports current docs controlplane test e2e e2e-node check bench mutants lock clean
+.PHONY: help setup demo format lint types imports current docs controlplane test e2e e2e-node check bench bench-node mutants lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
@@ -70,6 +70,10 @@ check: lint types imports current ## everything CI runs, each step with its seco
 
 bench: setup ## figures of this machine; ARGS="--json FILE" keeps them
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-node: setup ## figures on a real node: a job's start, the operator at rest, deaths
+	@$(BIN)/python -m tests.e2e.node figures
+	@$(BIN)/python -m tests.e2e.node deaths
 
 mutants: setup ## break each property on purpose; its test must notice
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -38,8 +38,7 @@ def main() -> int:
     try:
         with Node(cache() / "node") as node:
             if what == "deaths":
-                print(deaths.measure(node, install(node)))
-                return 0
+                return int(not deaths.show(node, install(node)))
             if what == "figures":
                 install(node)
                 return int(not figures.show(node))

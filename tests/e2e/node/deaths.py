@@ -13,21 +13,23 @@ from tests.support.cluster import Cluster
 
 RUNS: Final = 20
 SIDE_BY_SIDE: Final = 3
+BAR_SECONDS: Final = 5.0
 
 
-def measure(node: Node, cluster: Cluster, runs: int = RUNS) -> str:
-    """Kill a worker of each of so many jobs; say how soon that was told."""
+def show(node: Node, cluster: Cluster, runs: int = RUNS) -> bool:
+    """Kill a worker of each of so many jobs; print how soon that was told.
+
+    Returns:
+        Whether it was soon enough: at the 99th percentile after the Pod showed it.
+    """
     with stage(node, cluster) as here, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         played = list(pool.map(lambda run: die(here, run), range(runs)))
         from_pod = [one.named("SIGKILL") - one.changed(one.worker(1)) for one in played]
         from_kill = [one.named("SIGKILL") for one in played]
-    return "\n".join(
-        [
-            f"a worker's death in the status, {runs} runs, in seconds",
-            _row("after its Pod showed it", from_pod),
-            _row("after the kill", from_kill),
-        ]
-    )
+    print(f"a worker's death in the status, {runs} runs, in seconds")
+    print(_row(f"after its Pod showed it (bar {BAR_SECONDS:g} s)", from_pod))
+    print(_row("after the kill", from_kill))
+    return _late(from_pod) < BAR_SECONDS
 
 
 def die(here: Stage, run: int) -> Played:
@@ -43,7 +45,11 @@ def die(here: Stage, run: int) -> Played:
 
 def _row(what: str, values: Sequence[float]) -> str:
     found = sorted(values)
-    rank = min(len(found) - 1, round(0.99 * len(found)))
     median = found[len(found) // 2]
     every = " ".join(f"{value:.2f}" for value in found)
-    return f"  {what}: median {median:.2f}, p99 {found[rank]:.2f} ({every})"
+    return f"  {what}: median {median:.2f}, p99 {_late(values):.2f} ({every})"
+
+
+def _late(values: Sequence[float]) -> float:
+    """Give the 99th percentile."""
+    return sorted(values)[min(len(values) - 1, round(0.99 * len(values)))]

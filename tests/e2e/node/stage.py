@@ -96,12 +96,14 @@ class Played:
     Attributes:
         struck: when something happened to it.
         figure: how long it took until that was seen, in words.
+        shown: what `kubectl get mpijob -o wide` printed of it at its end.
     """
 
     stage: Stage
     name: str
     struck: float = 0.0
     figure: str = ""
+    shown: str = ""
 
     @property
     def status(self) -> Json:
@@ -158,6 +160,9 @@ class Played:
     def ends(self) -> Json:
         """Wait until it is cleaned up; see that no two launchers lived at once."""
         status = self.until(lambda status: status.get("phase") == "Cleaned")
+        self.shown = self.stage.kubectl("get", "mpijob", self.name, "-o", "wide")
+        cells = [status["phase"], status["result"], status["reason"]]
+        assert set(cells) <= set(self.shown.split()), self.shown
         assert self.stage.diary.most_launchers(self.name) == 1
         launchers = self.stage.diary.launchers(self.name)
         assert launchers == {
@@ -177,7 +182,8 @@ class Played:
         return status
 
     def removed(self) -> None:
-        """Delete the job; see that nothing of it is left."""
+        """Delete the job; see that it never had two launchers, and leaves nothing."""
+        assert self.stage.diary.most_launchers(self.name) == 1
         cluster, namespace = self.stage.cluster, self.stage.namespace
         jobs.remove(cluster, cluster.client.get(MPIJOBS, namespace, self.name))
 
@@ -254,7 +260,7 @@ class Played:
         return [entry for entry in told if entry.at >= self.struck]
 
     def story(self) -> str:
-        """Write what `kubectl get mpijob -o wide` showed, each line as it changed."""
+        """Write what its status said, line by line, and what a user saw at the end."""
         lines: list[str] = []
         shown: tuple[str, ...] = ()
         for entry in self.stage.diary.jobs(self.name):
@@ -262,7 +268,7 @@ class Played:
             if now != shown:
                 lines.append(f"{entry.at - self.struck:+7.1f} s  {'  '.join(now)}")
             shown = now
-        return "\n".join([self.name, *lines])
+        return "\n".join([self.name, *lines, *self.shown.splitlines()])
 
 
 def _said(entry: Entry) -> str:

@@ -77,8 +77,7 @@ def killer(node: Node) -> Callable[[str, str], None]:
         while "rank 1" not in jobs.launcher_log(cluster, namespace, name):
             if not running(cluster, namespace, name):
                 assert time.monotonic() < begin + PATIENCE, "no launcher runs"
-            elif time.monotonic() > begin + PATIENCE:
-                break  # mpirun is still starting; it is lost a worker all the same
+            assert time.monotonic() < begin + 2 * PATIENCE, "no rank runs"
             time.sleep(0.2)
         time.sleep(0.05 * number)  # which end mpirun sees first is a race
         worker = f"{name}-worker-{number % 2}"
@@ -96,4 +95,5 @@ def test_no_attempt_that_lost_a_worker_succeeds(
     cells = {f"lost-{shell.lower()}-{number}": cell for number in range(TIMES)}
     done = run_all(operated, cells, killer(node), SIDE_BY_SIDE)
     for job, _ in done.values():
-        assert job["status"]["result"] == "Failed", job["status"]
+        told = job["status"]
+        assert (told["result"], told["reason"]) == ("Failed", "WorkerLost"), told

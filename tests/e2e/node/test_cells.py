@@ -54,6 +54,8 @@ def cells() -> Iterator[tuple[str, Cell]]:
             command = ("mpi-test", "env", "SOLVER")
             env = Cell(mpi, shell, command=command, workers_container=ENVIRONMENT)
             yield f"env-{mpi}-{shell.lower()}", env
+            crash = Cell(mpi, shell, command=("mpi-test", "crash", "1"))
+            yield f"crash-{mpi}-{shell.lower()}", crash
         yield f"cores-{mpi}", Cell(mpi, slots=2, command=("mpi-test", "cores"))
     for mpi in ("openmpi4", "openmpi5"):
         bind = "mpirun --allow-run-as-root --bind-to core -np 2 mpi-test cores"
@@ -88,6 +90,19 @@ def test_ranks_see_their_containers_environment(
     found = said(ended, f"env-{mpi}-{shell.lower()}")
     assert len(set(found)) == 2
     assert all(value == f"{AWKWARD}{host}" for host, value in found), found
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("mpi", images.MPIS)
+def test_a_rank_that_crashes_fails_the_job(ended: Ended, mpi: str, shell: str) -> None:
+    """With mpirun's exit code and its last lines; no worker is blamed."""
+    job, log = ended[f"crash-{mpi}-{shell.lower()}"]
+    status = job["status"]
+    assert "rank 1 of 2" in log
+    assert (status["result"], status["reason"]) == ("Failed", "BackoffLimitExceeded")
+    how, _, lines = status["message"].partition("; last lines:\n")
+    assert how.startswith("attempt 1, backoffLimit 0: the launcher exited with"), how
+    assert lines, status
 
 
 @pytest.mark.parametrize("mpi", images.MPIS)

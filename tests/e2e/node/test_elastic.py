@@ -69,7 +69,8 @@ def scaled(here: Stage) -> Played:
     policy = {"workerFailurePolicy": "KeepLauncher"}
     one = here.play("elastic", FOLLOW, run_policy=policy)
     hosts_are(one, 2)
-    begin = identities(one)
+    begin, calls = identities(one), sessions(one)
+    assert calls, "its launcher's init container reached no worker"
     one.strike()
     edit(one, {"mpiReplicaSpecs": {"Worker": {"replicas": 4}}})
     hosts_are(one, 4)
@@ -83,11 +84,17 @@ def scaled(here: Stage) -> Played:
     few = identities(one)
     assert few.items() <= begin.items()
     assert sorted(few) == sorted([one.worker(0), one.launcher])
+    assert sessions(one) == calls
     one.execute(one.launcher, "touch /tmp/end")
     status = one.ends()
     assert (status["result"], status["restarts"]) == ("Succeeded", 0), status
     one.figure = f"the launcher's list grew in {grown:.1f} s, shrank in {shrunk:.1f} s"
     return one
+
+
+def sessions(one: Played) -> int:
+    """Count the ssh sessions that the first worker has had."""
+    return one.stage.kubectl("logs", one.worker(0)).count("Accepted publickey")
 
 
 def hosts_are(one: Played, count: int) -> None:

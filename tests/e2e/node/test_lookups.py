@@ -4,11 +4,15 @@ import struct
 
 import pytest
 
-from tests.e2e.node import jobs, lookups
+from tests.e2e.node import images, lookups
 from tests.e2e.node.jobs import Cell
+from tests.e2e.node.lookups import Lookup
 from tests.e2e.node.node import Node
+from tests.e2e.node.running import run_all
 from tests.support.cluster import Cluster
 
+CELLS = {f"names-{mpi}": Cell(mpi) for mpi in images.MPIS}
+CELLS["names-exec"] = Cell(shell="KubectlExec")
 POD = bytes([10, 244, 0, 7])
 SERVER = bytes([172, 30, 0, 1])
 
@@ -60,18 +64,22 @@ def test_what_is_no_lookup_is_passed_over() -> None:
     assert lookups.parsed(0, bytes(other)) is None
 
 
+@pytest.fixture(scope="module")
+def asked(operated: Cluster, node: Node) -> list[Lookup]:
+    """Run a job of each kind; give all lookups meanwhile."""
+    with lookups.recorded(node.network) as found:
+        for job, log in run_all(operated, CELLS).values():
+            assert job["status"].get("result") == "Succeeded", f"{job['status']}\n{log}"
+    return found
+
+
 @pytest.mark.needs("node")
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("shell", ["SSH", "KubectlExec"])
-def test_mpirun_waits_for_no_name(operated: Cluster, node: Node, shell: str) -> None:
+@pytest.mark.parametrize("name", CELLS)
+def test_mpirun_waits_for_no_name(asked: list[Lookup], name: str) -> None:
     """Once all hosts answer, no lookup leaves the cluster and none is unanswered."""
-    name = f"names-{shell.lower()}"
-    with operated.namespace() as namespace, lookups.recorded(node.network) as found:
-        jobs.create(operated, namespace, Cell(shell=shell).manifest(name))
-        job = jobs.await_end(operated, namespace, name)
-        assert job["status"].get("result") == "Succeeded", job["status"]
-    ours = [one for one in found if one.name.startswith(name)]
+    ours = [one for one in asked if one.name.startswith(name)]
     answered = [
         [n for n, one in enumerate(ours) if one.name.startswith(host) and one.code == 0]
         for host in (f"{name}-worker-0.", f"{name}-worker-1.")
@@ -79,5 +87,5 @@ def test_mpirun_waits_for_no_name(operated: Cluster, node: Node, shell: str) -> 
     known = all(answered)
     after = ours[max(numbers[0] for numbers in answered) :] if known else []
     told = lookups.summary(after)
-    assert known is (shell == "SSH")
+    assert known is (CELLS[name].shell == "SSH")
     assert told["outside the cluster"] == told["without an answer"] == 0, after

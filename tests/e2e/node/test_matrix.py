@@ -10,6 +10,7 @@ from tests.e2e.node import images, jobs
 from tests.e2e.node.jobs import Cell
 from tests.e2e.node.running import Ended, run_all
 from tests.support.cluster import Cluster
+from tests.support.manifests import condition
 
 pytestmark = [
     pytest.mark.needs("node"),
@@ -21,6 +22,7 @@ RADIX: Final = [
     {"name": "PRTE_MCA_prte_routed_radix", "value": "2"},
     {"name": "OMPI_MCA_routed_radix", "value": "2"},
 ]
+AS_WORKER: Final = {"runLauncherAsWorker": True}
 WRITABLE: Final[dict[str, Any]] = {
     "container": {"volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]},
     "pod": {"volumes": [{"name": "tmp", "emptyDir": {}}]},
@@ -43,8 +45,7 @@ def matrix() -> Iterator[tuple[str, Cell]]:
             f"tree-{suffix}",
             Cell(shell=shell, workers=7, container={"env": RADIX}),
         )
-        as_worker = {"runLauncherAsWorker": True}
-        yield f"launcher-{suffix}", Cell(shell=shell, ranks=3, spec=as_worker)
+        yield f"launcher-{suffix}", Cell(shell=shell, ranks=3, spec=AS_WORKER)
         script = (
             "sh",
             "-c",
@@ -54,13 +55,18 @@ def matrix() -> Iterator[tuple[str, Cell]]:
         for mpi in images.MPIS:
             strict = Cell(mpi, shell, user=1000, restricted=True, **WRITABLE)
             yield f"restricted-{mpi}-{suffix}", strict
+        host = Cell(shell=shell, workers=1, pod={"hostNetwork": True})
+        yield f"host-network-{suffix}", host
+    # Each has a hostfile of its own kind, which says how many ranks a host takes.
+    for mpi, shell in (("openmpi4", "SSH"), ("mpich", "KubectlExec"), ("intel", "SSH")):
+        part = Cell(mpi, shell, slots=2, ranks=5, spec=AS_WORKER)
+        yield f"part-{mpi}-{shell.lower()}", part
     yield "ssh-itself", Cell(launcher=("sh", "-c", _SSH_ITSELF))
-    yield "host-network", Cell(workers=1, pod={"hostNetwork": True})
 
 
 _SSH_ITSELF: Final = (
-    "for n in 0 1; do ssh ssh-itself-worker-$n hostname; done"
-    " && mpirun --allow-run-as-root -np 2 mpi-test reduce"
+    "set -e; for n in 0 1; do ssh ssh-itself-worker-$n hostname; done;"
+    " exec mpirun --allow-run-as-root -np 2 mpi-test reduce"
 )
 CELLS: Final = dict(matrix())
 
@@ -79,8 +85,34 @@ def test_ranks_run_where_the_hostfile_asks(ended: Ended, name: str) -> None:
     cell = CELLS[name]
     status = job.get("status", {})
     assert status.get("result") == "Succeeded", f"{status}\n{log}"
+    verified = condition(status, "Verified")
+    assert verified["status"] == "True", verified
     layout = jobs.layout(log)
     assert sorted(layout) == list(range(cell.size)), log
     assert Counter(layout.values()) == jobs.asked(cell, name), log
     total = cell.size * (cell.size + 1) // 2
     assert f"allreduce {total}" in log
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        # A daemon of the launcher starts two, and each of these two more.
+        ("tree-ssh", "hosts started by the launcher: worker-0, worker-1"),
+        ("tree-kubectlexec", "worker-0, worker-1, worker-2 and 4 more"),
+    ],
+)
+def test_workers_start_workers_over_ssh_alone(
+    ended: Ended, name: str, words: str
+) -> None:
+    """A tree of radix 2 over seven workers; kubectl is in the launcher only."""
+    job, _ = ended[name]
+    said = condition(job["status"], "Verified")["message"]
+    assert said.endswith(words), said
+
+
+def test_a_launcher_may_call_ssh_itself(ended: Ended) -> None:
+    """By a worker's plain name, with no option."""
+    _, log = ended["ssh-itself"]
+    said = [f"ssh-itself-worker-{number}" for number in range(2)]
+    assert [line for line in log.splitlines() if line in said] == said
