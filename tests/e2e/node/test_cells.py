@@ -57,6 +57,7 @@ def cells() -> Iterator[tuple[str, Cell]]:
             crash = Cell(mpi, shell, command=("mpi-test", "crash", "1"))
             yield f"crash-{mpi}-{shell.lower()}", crash
         yield f"cores-{mpi}", Cell(mpi, slots=2, command=("mpi-test", "cores"))
+    yield "exit", Cell(command=("mpi-test", "exit", "1", "7"))
     for mpi in ("openmpi4", "openmpi5"):
         bind = "mpirun --allow-run-as-root --bind-to core -np 2 mpi-test cores"
         yield f"bound-{mpi}", Cell(mpi, launcher=bind.split())
@@ -103,6 +104,12 @@ def test_a_rank_that_crashes_fails_the_job(ended: Ended, mpi: str, shell: str) -
     how, _, lines = status["message"].partition("; last lines:\n")
     assert how.startswith("attempt 1, backoffLimit 0: the launcher exited with"), how
     assert lines, status
+
+
+def test_open_mpi_5_passes_the_programs_exit_code_on(ended: Ended) -> None:
+    """A rank that ends with 7 is told as 7."""
+    job, _ = ended["exit"]
+    assert "the launcher exited with exit code 7" in job["status"]["message"]
 
 
 @pytest.mark.parametrize("mpi", images.MPIS)
