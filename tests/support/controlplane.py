@@ -76,7 +76,7 @@ class ControlPlane:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write_files()
         audit = AuditLog(self._path("audit.log"))
-        self.cluster = Cluster(str(self._path("admin.kubeconfig")), audit)
+        self.cluster = Cluster(str(self._path("admin.kubeconfig")), audit, brief=True)
         try:
             self._start("etcd", self._etcd())
             self.start_server()
