@@ -15,6 +15,7 @@ import attrs
 from mpiop.local.apiserver.http import HttpServer
 from mpiop.local.apiserver.pki import Pki, kubeconfig
 from mpiop.local.apiserver.server import ApiServer
+from tests.support.controlplane import SPENDING_MEMORY
 
 DEADLINE = 60
 
@@ -30,7 +31,8 @@ class Kubectl:
     @property
     def environment(self) -> dict[str, str]:
         config = str(self.folder / "kubeconfig")
-        return {**os.environ, "KUBECONFIG": config, "HOME": str(self.folder)}
+        own = {"KUBECONFIG": config, "HOME": str(self.folder)}
+        return {**os.environ, **SPENDING_MEMORY, **own}
 
     def command(self, *arguments: str) -> list[str]:
         program = Path(sys.executable).parent / "kubectl"

@@ -23,7 +23,7 @@ from tests.support.deployed import rules
 from tests.support.script import Script
 
 NODE: Final = "mpiop-test-node"
-PERIOD: Final = 0.1
+PERIOD: Final = 0.2  # each look is a list of Pods
 # What deploy/ lets the operator do, for an account in one namespace alone.
 OPERATOR: Final = tuple(rules("base", "components/kubectl-exec"))
 _STOPPING: Final = 30.0
