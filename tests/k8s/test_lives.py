@@ -20,7 +20,7 @@ from mpiop.reconcile import names
 from mpiop.reconcile.plan import plan
 from tests.support.harness import MPIJOBS, Harness
 from tests.support.transport import Faults, status_reply
-from tests.support.upstream import V1, mpijob
+from tests.support.upstream import V1, V2, mpijob
 
 CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -80,7 +80,20 @@ def over(world: Harness, limit: float = 600) -> Obj:
     return status(world)
 
 
+def said(world: Harness) -> list[str]:
+    """Give the reasons of the job's Events, in their order."""
+    events = world.client.list(EVENTS)["items"]
+    mine = [one for one in events if one["involvedObject"]["kind"] == names.KIND]
+    return [one["reason"] for one in sorted(mine, key=_when)]
+
+
+def _when(event: Json) -> tuple[str, int]:
+    version = int(event["metadata"]["resourceVersion"])
+    return event["firstTimestamp"], version
+
+
 @pytest.mark.checklist("7.4.Success")
+@pytest.mark.defect("E12")
 @pytest.mark.compat("clean-up.Running", "objects.Service", "objects.Launcher")
 def test_success() -> None:
     """Children that are wired to each other, the phases in order, workers removed."""
@@ -98,8 +111,48 @@ def test_success() -> None:
     assert {"Succeeded", "Running"} <= {one["type"] for one in done["conditions"]}
     assert pod_names(world, "worker") == []
     assert len(pods(world, "launcher")) == 1
-    reasons = {one["reason"] for one in world.client.list(EVENTS)["items"]}
-    assert {"MPIJobCreated", "MPIJobRunning"} <= reasons
+    told = said(world)
+    assert told[:2] == ["MPIJobCreated", "MPIJobRunning"]
+    assert set(told) <= {one["reason"] for one in done["conditions"]}
+
+
+@pytest.mark.defect("D12")
+def test_many_workers_do_not_hold_the_launcher_up() -> None:
+    """By default no request waits for its turn: the launcher comes with the workers."""
+    world = harness()
+    begin = world.cluster.now
+    world.create(mpijob(workers=64))
+    world.settle()
+    assert len(pods(world, "worker")) == 64
+    assert world.find(JOBS, "pi-launcher")
+    assert world.cluster.now == begin
+
+
+@pytest.mark.defect("D13", "E10")
+@pytest.mark.parametrize("version", [V1, V2])
+def test_a_cache_that_is_behind_makes_nothing_twice(version: str) -> None:
+    """However often the job is looked at before its own children are seen."""
+    behind, held = True, dict[str, list[bytes]]()
+
+    def late(path: str, lines: list[bytes]) -> list[bytes]:
+        if path.endswith("/mpijobs"):
+            return lines
+        held.setdefault(path, []).extend(lines)
+        return [] if behind else held.pop(path)
+
+    world = harness(seconds=1e6, faults=Faults(disturb=late))
+    world.create(mpijob(version))
+    for number in range(10):
+        world.advance(1)
+        note = {"metadata": {"annotations": {"n": str(number)}}}
+        world.client.patch(MPIJOBS, world.job(), note)
+    behind = False
+    runs(world)
+    made = {one: n for one, n in world.transport.counts.items() if one[0] == "create"}
+    made.pop(("create", "events"))
+    assert made.pop(("create", "pods")) == 2
+    assert set(made.values()) == {1}
+    assert said(world) == ["MPIJobCreated", "MPIJobRunning"]
 
 
 @pytest.mark.checklist("7.4.WaitWorkers")
@@ -228,7 +281,7 @@ def test_a_resume_that_fails_is_tried_again() -> None:
 @pytest.mark.checklist("7.1.ShutdownWorker", "7.6.ShutdownWorker", "7.7.delete-pods")
 @pytest.mark.compat("clean-up.None", "clean-up.Running", "clean-up.All")
 @pytest.mark.defect("D43")
-@pytest.mark.parametrize("version", [V1, "kubeflow.org/v2beta1"])
+@pytest.mark.parametrize("version", [V1, V2])
 @pytest.mark.parametrize("code", [0, 3])
 @pytest.mark.parametrize(
     ("policy", "left"),
@@ -341,7 +394,7 @@ def test_shrinking_at_the_end_leaves_nothing() -> None:
 
 
 @pytest.mark.defect("E7", "D38")
-@pytest.mark.parametrize("version", [V1, "kubeflow.org/v2beta1"])
+@pytest.mark.parametrize("version", [V1, V2])
 def test_namesakes_in_two_namespaces_are_apart(version: str) -> None:
     """Neither lists, counts nor deletes the other's workers."""
     world = harness(seconds=1e6)

@@ -56,7 +56,7 @@ def done(code: int, job: Obj) -> tuple[Obj, tuple[Any, ...]]:
 
 
 @pytest.mark.compat("conditions.Created", "events.normal")
-@pytest.mark.defect("D15", "E5")
+@pytest.mark.defect("E5")
 def test_a_job_is_created_once() -> None:
     """One condition, one Event, one count; none of it again in the next plan."""
     job = mpijob(2)

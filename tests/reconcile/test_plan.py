@@ -65,7 +65,6 @@ def events(actions: tuple[Any, ...]) -> list[str]:
 
 @pytest.mark.compat("objects.order", "launcher.AtStartup", "status.phase")
 @pytest.mark.checklist("7.1.AllResourcesCreated")
-@pytest.mark.defect("E10")
 def test_a_new_job_gets_all_its_children_at_once() -> None:
     """N+4 creates over ssh, the launcher last, after one status write; one Event.
 
