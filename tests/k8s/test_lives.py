@@ -92,13 +92,14 @@ def _when(event: Json) -> tuple[str, int]:
     return event["firstTimestamp"], version
 
 
-@pytest.mark.checklist("7.4.Success")
+@pytest.mark.checklist("7.4.Success", "7.5.managedBy")
 @pytest.mark.defect("E12")
 @pytest.mark.compat("clean-up.Running", "objects.Service", "objects.Launcher")
-def test_success() -> None:
+@pytest.mark.parametrize("by", [{}, {"managedBy": "kubeflow.org/mpi-operator"}])
+def test_success(by: Obj) -> None:
     """Children that are wired to each other, the phases in order, workers removed."""
     world = harness()
-    world.create(mpijob(cleanPodPolicy="Running"))
+    world.create(mpijob(cleanPodPolicy="Running", **by))
     runs(world)
     selector = world.client.get(SERVICES, "default", "pi")["spec"]["selector"]
     for pod in pods(world):
@@ -210,14 +211,14 @@ def admit(world: Harness, template: Obj, *, suspend: bool) -> None:
 )
 @pytest.mark.compat("suspend.pods", "suspend.resume", "edits.launcher-template")
 @pytest.mark.defect("D2", "D37", "D7")
-@pytest.mark.parametrize("old", [False, True])
-def test_suspended_and_resumed_twice(old: bool) -> None:
+@pytest.mark.parametrize(("version", "old"), [(V1, False), (V2, False), (V2, True)])
+def test_suspended_and_resumed_twice(version: str, old: bool) -> None:
     """Each admission's directives reach all Pods, and the last one's only.
 
     An older server keeps the startTime of a suspended Job: it is cleared first.
     """
     world = harness(seconds=1e6)
-    world.create(mpijob(suspend=True))
+    world.create(mpijob(version, suspend=True))
     world.advance(20)
     assert pods(world) == []
     assert status(world).get("startTime") is None

@@ -723,7 +723,7 @@ def test_a_job_managed_elsewhere_is_left_alone(manager: str, suspend: bool) -> N
 
 
 @pytest.mark.compat("spec.runPolicy.managedBy")
-@pytest.mark.checklist("7.5.managedBy", "7.7.managedBy")
+@pytest.mark.checklist("7.7.managedBy")
 @pytest.mark.parametrize("name", ["mpi-operator", "training-operator"])
 def test_both_operators_names_mean_this_one(name: str) -> None:
     """It replaces both: a job of either is run."""
