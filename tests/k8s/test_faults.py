@@ -432,6 +432,7 @@ def test_a_foreign_secret_is_in_nobodys_way() -> None:
         assert "'pi-ssh'" not in str(pod["spec"]["volumes"])
 
 
+@pytest.mark.compat("operator.definition")
 def test_a_definition_that_comes_late_is_waited_for() -> None:
     """The operator may be there before the CRD: it writes nothing, and then works."""
     world = harness()

@@ -80,11 +80,16 @@ def over(world: Harness, limit: float = 600) -> Obj:
     return status(world)
 
 
+def events(world: Harness) -> list[Json]:
+    """Give the Events about the job, in their order."""
+    found = world.client.list(EVENTS)["items"]
+    mine = (one for one in found if one["involvedObject"]["kind"] == names.KIND)
+    return sorted(mine, key=_when)
+
+
 def said(world: Harness) -> list[str]:
-    """Give the reasons of the job's Events, in their order."""
-    events = world.client.list(EVENTS)["items"]
-    mine = [one for one in events if one["involvedObject"]["kind"] == names.KIND]
-    return [one["reason"] for one in sorted(mine, key=_when)]
+    """Give their reasons."""
+    return [one["reason"] for one in events(world)]
 
 
 def _when(event: Json) -> tuple[str, int]:
@@ -115,6 +120,31 @@ def test_success(by: Obj) -> None:
     told = said(world)
     assert told[:2] == ["MPIJobCreated", "MPIJobRunning"]
     assert set(told) <= {one["reason"] for one in done["conditions"]}
+
+
+@pytest.mark.compat("events.training", "events.component", "events.warning")
+@pytest.mark.parametrize("version", [V1, V2])
+@pytest.mark.parametrize(
+    ("code", "end"),
+    [(0, ("Normal", "MPIJobSucceeded")), (3, ("Warning", "BackoffLimitExceeded"))],
+)
+def test_both_versions_have_the_same_events(
+    version: str, code: int, end: tuple[str, str]
+) -> None:
+    """Three, of one component; what is made and deleted has no Event of its own."""
+    world = harness()
+    world.node.exits = [code]
+    world.node.reports = True
+    world.create(mpijob(version, cleanPodPolicy="All", backoffLimit=0))
+    over(world)
+    found = events(world)
+    assert [(one["type"], one["reason"]) for one in found] == [
+        ("Normal", "MPIJobCreated"),
+        ("Normal", "MPIJobRunning"),
+        end,
+    ]
+    told_by = {(one["source"]["component"], one["reportingComponent"]) for one in found}
+    assert told_by == {("mpi-job-controller", "mpi-job-controller")}
 
 
 @pytest.mark.defect("D12")
@@ -308,11 +338,13 @@ def test_what_is_left_after_the_end(
 
 @pytest.mark.compat("suspend.pods")
 @pytest.mark.checklist("7.7.delete-pods")
+@pytest.mark.parametrize("version", [V1, V2])
 @pytest.mark.parametrize("policy", ["None", "Running", "All"])
-def test_a_suspended_job_has_no_pods(policy: str) -> None:
+def test_a_suspended_job_has_no_pods(version: str, policy: str) -> None:
     """Whatever cleanPodPolicy says, those that have ended included."""
     world = harness(seconds=1e6)
-    world.create(mpijob(cleanPodPolicy=policy, workerFailurePolicy="KeepLauncher"))
+    policies: Obj = {"cleanPodPolicy": policy, "workerFailurePolicy": "KeepLauncher"}
+    world.create(mpijob(version, **policies))
     runs(world)
     world.cluster.kubelet.succeed(world.client.get(PODS, "default", "pi-worker-1"))
     edit(world, {"runPolicy": {"suspend": True}})

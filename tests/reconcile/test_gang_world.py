@@ -322,11 +322,9 @@ def test_resources_that_no_cluster_has_hold_a_gang_until_they_go(
     scheduler: str,
 ) -> None:
     """The PodGroup carries them, all Pods wait; without them the job runs."""
-    world = World(scheduler)
+    world = start(scheduler, schedulingPolicy={"minResources": {"cpu": "100"}})
     world.cpus = 8
     world.node.launcher_seconds = 1e6
-    policy = {"schedulingPolicy": {"minResources": {"cpu": "100"}}}
-    world.create(job(2, "SSH", policy))
     world.advance(60)
     assert world.group()["spec"]["minResources"] == {"cpu": "100"}
     assert len(world.pods()) == 3
@@ -397,6 +395,7 @@ def test_a_changed_policy_reaches_the_group(scheduler: str) -> None:
     assert world.transport.counts["patch", "podgroups"] == 1
 
 
+@pytest.mark.compat("spec.runPolicy.schedulingPolicy.queue")
 @pytest.mark.defect("D26")
 def test_what_the_server_fills_in_is_left_alone() -> None:
     """A queue that nobody asked for is Volcano's to choose."""

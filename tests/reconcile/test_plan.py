@@ -506,7 +506,7 @@ def test_ttl_deletes_the_job_itself() -> None:
     )
 
 
-@pytest.mark.compat("spec.runPolicy.suspend")
+@pytest.mark.compat("spec.runPolicy.suspend", "suspend.objects")
 def test_a_job_created_suspended_has_a_suspended_launcher_and_no_workers() -> None:
     """ConfigMap, Service, Secret and the Job; startTime stays unset."""
     actions = step(snapshot(mpijob(2, suspend=True)))
