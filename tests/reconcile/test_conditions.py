@@ -91,7 +91,10 @@ def test_a_launcher_alone_is_not_running(version: str) -> None:
 
 
 @pytest.mark.compat(
-    "conditions.Running", "status.replicaStatuses", "status.replicaStatuses.*.active"
+    "conditions.Running",
+    "status.replicaStatuses",
+    "status.replicaStatuses.*.active",
+    "events.budget",
 )
 @pytest.mark.checklist("7.1.LauncherActiveWorkerReady", "7.7.counts")
 @pytest.mark.defect("D16")
