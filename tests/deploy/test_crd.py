@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ def test_the_schema_has_the_fields_that_are_parsed() -> None:
     assert read - meta - {"Launcher", "Worker"} == named
 
 
+@pytest.mark.defect("D41")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_stored_defaults_are_those_of_parsing(version: str) -> None:
     """A job means the same before and after the API server has seen it."""
@@ -91,6 +93,37 @@ def test_stored_defaults_are_those_of_parsing(version: str) -> None:
     kind(version).default(stored)
     assert kind(version).check(stored) == []
     assert parse(stored) == parse(job(version))
+
+
+def enums(schema: Obj, path: str = "spec") -> Iterator[tuple[str, list[str]]]:
+    """List the fields that take one of several words; in the roles' place, one role."""
+    if "enum" in schema:
+        yield path, schema["enum"]
+    for key, child in schema.get("properties", {}).items():
+        yield from enums(child, f"{path}.{key}")
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from enums(schema["additionalProperties"], f"{path}.Launcher")
+
+
+ENUMS = dict(enums(kind("v2beta1").schema["properties"]["spec"]))
+
+
+@pytest.mark.defect("D41")
+@pytest.mark.parametrize("path", ENUMS)
+def test_the_words_that_are_listed_are_those_that_are_known(path: str) -> None:
+    """What `kubectl explain` shows is what the operator heeds, all of it."""
+    *way, last = path.split(".")
+    manifest = job()
+    at = manifest
+    for key in way:
+        at = at.setdefault(key, {})
+    for word in ENUMS[path]:
+        at[last] = word
+        assert isinstance(parse(manifest), MPIJob), word
+    at[last] = "another"
+    refused = parse(manifest)
+    assert not isinstance(refused, MPIJob)
+    assert [one.path for one in refused] == [path]
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)

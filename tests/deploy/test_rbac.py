@@ -17,7 +17,14 @@ from mpiop.reconcile.snapshot import Snapshot
 from tests.property.strategies import snapshots
 from tests.property.test_plan import planned
 from tests.support.calls import calls_of, life_calls, rights_of, without_component
-from tests.support.deployed import composed, objects, rendered, rights, roles
+from tests.support.deployed import (
+    composed,
+    objects,
+    only,
+    rendered,
+    rights,
+    roles,
+)
 from tests.support.gangs import DEFINITIONS, know_scheduling_groups
 
 SCHEDULERS: Final = sorted(DEFINITIONS)
@@ -99,6 +106,37 @@ def test_there_is_no_wildcard_and_no_secret_is_read(folder: str) -> None:
     found = rights(rendered(folder))
     assert not [one for one in found if "*" in attrs.astuple(one)]
     assert {one.verb for one in found if one.resource == "secrets"} == {"create"}
+
+
+@pytest.mark.compat("operator.user-roles")
+@pytest.mark.parametrize(
+    ("name", "verbs", "resources", "into"),
+    [
+        (
+            "mpijobs-edit",
+            {"create", "delete", "deletecollection", "patch", "update"},
+            {"mpijobs"},
+            {"k8s.io/aggregate-to-admin", "k8s.io/aggregate-to-edit"}
+            | {"kubeflow.org/aggregate-to-kubeflow-edit"},
+        ),
+        (
+            "mpijobs-view",
+            {"get", "list", "watch"},
+            {"mpijobs", "mpijobs/status"},
+            {f"k8s.io/aggregate-to-{one}" for one in ("admin", "edit", "view")}
+            | {f"kubeflow.org/aggregate-to-kubeflow-{one}" for one in ("edit", "view")},
+        ),
+    ],
+)
+def test_whose_namespace_it_is_whose_jobs_they_are(
+    name: str, verbs: set[str], resources: set[str], into: set[str]
+) -> None:
+    """By Kubernetes' own roles and by Kubeflow's; the status is the operator's."""
+    role = only(rendered("v1"), "ClusterRole", name)
+    labels = {f"rbac.authorization.{one}": "true" for one in into}
+    assert labels.items() <= role["metadata"]["labels"].items()
+    assert {one for rule in role["rules"] for one in rule["verbs"]} == verbs
+    assert {one for rule in role["rules"] for one in rule["resources"]} == resources
 
 
 def test_one_namespace_needs_nothing_of_the_cluster() -> None:

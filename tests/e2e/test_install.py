@@ -148,12 +148,12 @@ def without(right: str, obj: dict[str, Any]) -> dict[str, Any]:
     return {**obj, "rules": kept}
 
 
-@pytest.mark.defect("D2", "D40")
+@pytest.mark.defect("D40")
 @pytest.mark.parametrize("shell", ["SSH", "KubectlExec"])
 def test_a_namespaced_operator_runs_a_job(
     bare_cluster: Cluster, admin: Kubectl, shell: str
 ) -> None:
-    """With Roles alone, where owner references are checked; suspended and resumed."""
+    """With Roles alone, where owner references are checked; no call is forbidden."""
     with (
         tenant(bare_cluster, admin) as found,
         nothing_forbidden(bare_cluster, found.account),

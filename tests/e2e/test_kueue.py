@@ -198,7 +198,9 @@ def test_the_cause_of_a_failure_is_told(stage: Stage) -> None:
     stage.until(lambda: not kueue.active("pi"), "the quota is free")
 
 
-@pytest.mark.checklist("7.4.ManagedExternally", "7.7.managedBy", "7.8.multikueue")
+@pytest.mark.checklist(
+    "7.4.ManagedExternally", "7.5.managedBy", "7.7.managedBy", "7.8.multikueue"
+)
 def test_a_job_of_another_cluster_is_not_touched(stage: Stage) -> None:
     """MultiKueue copies the status over: no write at all, suspended or not."""
     before = stage.writes()

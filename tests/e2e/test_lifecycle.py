@@ -100,6 +100,7 @@ def test_deletion(world: World, phase: str) -> None:
     at(world, phase, "delete").delete()
 
 
+@pytest.mark.checklist("7.5.OpenMPI-root")
 @pytest.mark.parametrize("phase", LIVE)
 def test_suspend_and_resume(world: World, phase: str) -> None:
     """No Pod while suspended, no attempt spent; resumed, it is where it was."""

@@ -132,6 +132,7 @@ def test_a_launcher_job_that_never_started_is_made_again(
         assert found.most_launchers() == 1
 
 
+@pytest.mark.defect("D2")
 @pytest.mark.parametrize("creation", ["AtStartup", "WaitForWorkersReady"])
 def test_suspend_costs_no_attempt(control_plane: Cluster, creation: str) -> None:
     """Suspended in mid-run and resumed: another Pod of the same Job, twice."""

@@ -27,6 +27,7 @@ SHELLS: Final[dict[str, dict[str, int]]] = {
 }
 
 
+@pytest.mark.checklist("7.4.Success")
 @pytest.mark.parametrize("workers", [2, 16])
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_life_costs_few_requests(

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.needs("kubernetes")
 WORKERS = 2
 
 
+@pytest.mark.checklist("7.4.Success")
 def test_a_job_costs_few_requests(
     control_plane: Cluster, namespace: str, operator_account: Account
 ) -> None:

@@ -196,12 +196,17 @@ def test_the_first_failure_stops_the_rest(world: World) -> None:
     assert world.counted == [("jobs_created", {})]
 
 
+@pytest.mark.defect("D15")
 def test_nothing_is_told_without_the_status(world: World) -> None:
-    """Where the status is not written, no Event and no count follow."""
-    world.server.replies["PATCH", "status"] = status_reply(409, "Conflict")
-    world.run(told(), EmitEvent("Normal", "Running", "it runs"), Count("jobs_created"))
+    """Where the status is not written, no Event and no count follow; then, once."""
+    world.server.once["PATCH", "status"] = status_reply(409, "Conflict")
+    running = EmitEvent("Normal", "Running", "it runs")
+    world.run(told(), running, Count("jobs_created"))
     assert len(world.server.calls) == 1
     assert world.counted == []
+    world.run(told(), running, Count("jobs_created"))
+    assert world.server.sent()[1:] == [("PATCH", "status"), ("POST", "events")]
+    assert world.counted == [("jobs_created", {})]
 
 
 def test_only_neighbours_of_a_kind_go_together(world: World) -> None:

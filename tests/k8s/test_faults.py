@@ -32,6 +32,7 @@ from tests.support.upstream import mpijob
 
 CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
 ACCOUNTS = Resource("v1", "serviceaccounts")
+SECRETS = Resource("v1", "secrets")
 ROLES = Resource("rbac.authorization.k8s.io/v1", "roles")
 BINDINGS = Resource("rbac.authorization.k8s.io/v1", "rolebindings")
 Obj = dict[str, Any]
@@ -411,6 +412,27 @@ def test_a_foreign_object_is_left_alone(
     assert condition(world, "Blocked")["status"] == "False"
 
 
+@pytest.mark.compat("objects.Secret")
+@pytest.mark.checklist("7.1.NotControlledByUs")
+def test_a_foreign_secret_is_in_nobodys_way() -> None:
+    """The job's own carries its uid: upstream's name may be anybody's."""
+    world = harness()
+    theirs = {"ssh-privatekey": "dGhlaXJz"}
+    world.cluster.create(SECRETS, {"name": "pi-ssh"}, data=theirs)
+    before = world.client.get(SECRETS, "default", "pi-ssh")
+    world.create(mpijob())
+    ends_well(world)
+
+    assert world.client.get(SECRETS, "default", "pi-ssh") == before
+    ours = f"pi-ssh-{world.job()['metadata']['uid']}"
+    pods = world.client.list(PODS)["items"]
+    assert len(pods) == 3
+    for pod in pods:
+        assert f"'{ours}'" in str(pod["spec"]["volumes"])
+        assert "'pi-ssh'" not in str(pod["spec"]["volumes"])
+
+
+@pytest.mark.compat("operator.definition")
 def test_a_definition_that_comes_late_is_waited_for() -> None:
     """The operator may be there before the CRD: it writes nothing, and then works."""
     world = harness()

@@ -21,7 +21,7 @@ from mpiop.reconcile import names
 from mpiop.reconcile.plan import plan
 from tests.support.harness import MPIJOBS, Harness
 from tests.support.transport import Faults, status_reply
-from tests.support.upstream import V1, mpijob
+from tests.support.upstream import V1, V2, mpijob
 
 CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -81,12 +81,31 @@ def over(world: Harness, limit: float = 600) -> Obj:
     return status(world)
 
 
-@pytest.mark.checklist("7.4.Success")
+def events(world: Harness) -> list[Json]:
+    """Give the Events about the job, in their order."""
+    found = world.client.list(EVENTS)["items"]
+    mine = (one for one in found if one["involvedObject"]["kind"] == names.KIND)
+    return sorted(mine, key=_when)
+
+
+def said(world: Harness) -> list[str]:
+    """Give their reasons."""
+    return [one["reason"] for one in events(world)]
+
+
+def _when(event: Json) -> tuple[str, int]:
+    version = int(event["metadata"]["resourceVersion"])
+    return event["firstTimestamp"], version
+
+
+@pytest.mark.checklist("7.4.Success", "7.5.managedBy")
+@pytest.mark.defect("E12")
 @pytest.mark.compat("clean-up.Running", "objects.Service", "objects.Launcher")
-def test_success() -> None:
+@pytest.mark.parametrize("by", [{}, {"managedBy": "kubeflow.org/mpi-operator"}])
+def test_success(by: Obj) -> None:
     """Children that are wired to each other, the phases in order, workers removed."""
     world = harness()
-    world.create(mpijob(cleanPodPolicy="Running"))
+    world.create(mpijob(cleanPodPolicy="Running", **by))
     runs(world)
     selector = world.client.get(SERVICES, "default", "pi")["spec"]["selector"]
     for pod in pods(world):
@@ -99,8 +118,73 @@ def test_success() -> None:
     assert {"Succeeded", "Running"} <= {one["type"] for one in done["conditions"]}
     assert pod_names(world, "worker") == []
     assert len(pods(world, "launcher")) == 1
-    reasons = {one["reason"] for one in world.client.list(EVENTS)["items"]}
-    assert {"MPIJobCreated", "MPIJobRunning"} <= reasons
+    told = said(world)
+    assert told[:2] == ["MPIJobCreated", "MPIJobRunning"]
+    assert set(told) <= {one["reason"] for one in done["conditions"]}
+
+
+@pytest.mark.compat("events.training", "events.component", "events.warning")
+@pytest.mark.parametrize("version", [V1, V2])
+@pytest.mark.parametrize(
+    ("code", "end"),
+    [(0, ("Normal", "MPIJobSucceeded")), (3, ("Warning", "BackoffLimitExceeded"))],
+)
+def test_both_versions_have_the_same_events(
+    version: str, code: int, end: tuple[str, str]
+) -> None:
+    """Three, of one component; what is made and deleted has no Event of its own."""
+    world = harness()
+    world.node.exits = [code]
+    world.node.reports = True
+    world.create(mpijob(version, cleanPodPolicy="All", backoffLimit=0))
+    over(world)
+    found = events(world)
+    assert [(one["type"], one["reason"]) for one in found] == [
+        ("Normal", "MPIJobCreated"),
+        ("Normal", "MPIJobRunning"),
+        end,
+    ]
+    told_by = {(one["source"]["component"], one["reportingComponent"]) for one in found}
+    assert told_by == {("mpi-job-controller", "mpi-job-controller")}
+
+
+@pytest.mark.defect("D12")
+def test_many_workers_do_not_hold_the_launcher_up() -> None:
+    """By default no request waits for its turn: the launcher comes with the workers."""
+    world = harness()
+    begin = world.cluster.now
+    world.create(mpijob(workers=64))
+    world.settle()
+    assert len(pods(world, "worker")) == 64
+    assert world.find(JOBS, "pi-launcher")
+    assert world.cluster.now == begin
+
+
+@pytest.mark.defect("D13", "E10")
+@pytest.mark.parametrize("version", [V1, V2])
+def test_a_cache_that_is_behind_makes_nothing_twice(version: str) -> None:
+    """However often the job is looked at before its own children are seen."""
+    behind, held = True, dict[str, list[bytes]]()
+
+    def late(path: str, lines: list[bytes]) -> list[bytes]:
+        if path.endswith("/mpijobs"):
+            return lines
+        held.setdefault(path, []).extend(lines)
+        return [] if behind else held.pop(path)
+
+    world = harness(seconds=1e6, faults=Faults(disturb=late))
+    world.create(mpijob(version))
+    for number in range(10):
+        world.advance(1)
+        note = {"metadata": {"annotations": {"n": str(number)}}}
+        world.client.patch(MPIJOBS, world.job(), note)
+    behind = False
+    runs(world)
+    made = {one: n for one, n in world.transport.counts.items() if one[0] == "create"}
+    made.pop(("create", "events"))
+    assert made.pop(("create", "pods")) == 2
+    assert set(made.values()) == {1}
+    assert said(world) == ["MPIJobCreated", "MPIJobRunning"]
 
 
 @pytest.mark.checklist("7.4.WaitWorkers")
@@ -158,14 +242,14 @@ def admit(world: Harness, template: Obj, *, suspend: bool) -> None:
 )
 @pytest.mark.compat("suspend.pods", "suspend.resume", "edits.launcher-template")
 @pytest.mark.defect("D2", "D37", "D7")
-@pytest.mark.parametrize("old", [False, True])
-def test_suspended_and_resumed_twice(old: bool) -> None:
+@pytest.mark.parametrize(("version", "old"), [(V1, False), (V2, False), (V2, True)])
+def test_suspended_and_resumed_twice(version: str, old: bool) -> None:
     """Each admission's directives reach all Pods, and the last one's only.
 
     An older server keeps the startTime of a suspended Job: it is cleared first.
     """
     world = harness(seconds=1e6)
-    world.create(mpijob(suspend=True))
+    world.create(mpijob(version, suspend=True))
     world.advance(20)
     assert pods(world) == []
     assert status(world).get("startTime") is None
@@ -229,7 +313,7 @@ def test_a_resume_that_fails_is_tried_again() -> None:
 @pytest.mark.checklist("7.1.ShutdownWorker", "7.6.ShutdownWorker", "7.7.delete-pods")
 @pytest.mark.compat("clean-up.None", "clean-up.Running", "clean-up.All")
 @pytest.mark.defect("D43")
-@pytest.mark.parametrize("version", [V1, "kubeflow.org/v2beta1"])
+@pytest.mark.parametrize("version", [V1, V2])
 @pytest.mark.parametrize("code", [0, 3])
 @pytest.mark.parametrize(
     ("policy", "left"),
@@ -255,11 +339,13 @@ def test_what_is_left_after_the_end(
 
 @pytest.mark.compat("suspend.pods")
 @pytest.mark.checklist("7.7.delete-pods")
+@pytest.mark.parametrize("version", [V1, V2])
 @pytest.mark.parametrize("policy", ["None", "Running", "All"])
-def test_a_suspended_job_has_no_pods(policy: str) -> None:
+def test_a_suspended_job_has_no_pods(version: str, policy: str) -> None:
     """Whatever cleanPodPolicy says, those that have ended included."""
     world = harness(seconds=1e6)
-    world.create(mpijob(cleanPodPolicy=policy, workerFailurePolicy="KeepLauncher"))
+    policies: Obj = {"cleanPodPolicy": policy, "workerFailurePolicy": "KeepLauncher"}
+    world.create(mpijob(version, **policies))
     runs(world)
     world.cluster.kubelet.succeed(world.client.get(PODS, "default", "pi-worker-1"))
     edit(world, {"runPolicy": {"suspend": True}})
@@ -367,7 +453,7 @@ def test_shrinking_at_the_end_leaves_nothing() -> None:
 
 
 @pytest.mark.defect("E7", "D38")
-@pytest.mark.parametrize("version", [V1, "kubeflow.org/v2beta1"])
+@pytest.mark.parametrize("version", [V1, V2])
 def test_namesakes_in_two_namespaces_are_apart(version: str) -> None:
     """Neither lists, counts nor deletes the other's workers."""
     world = harness(seconds=1e6)

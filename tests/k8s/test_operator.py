@@ -245,6 +245,26 @@ def test_a_deleted_job_is_forgotten() -> None:
     assert world.transport.writes == before
 
 
+@pytest.mark.compat("operator.limits")
+@pytest.mark.defect("D11")
+def test_many_events_of_one_job_delay_no_other() -> None:
+    """Under upstream's limits of the queue, too: here they are for retries alone."""
+    limits = Settings(controller_queue_rate_limit=10, controller_queue_burst=100)
+    world = Harness(toy.plan, settings=limits)
+    world.create(toy.mpijob("busy"))
+    world.settle()
+    for number in range(300):
+        note = {"metadata": {"annotations": {"n": str(number)}}}
+        world.client.patch(MPIJOBS, world.job("busy"), note)
+        world.operator.step()
+    begin = world.cluster.now
+    world.create(toy.mpijob("calm"))
+    world.settle()
+    names = {pod["metadata"]["name"] for pod in world.client.list(PODS)["items"]}
+    assert {"calm-worker-0", "calm-worker-1"} <= names
+    assert world.cluster.now == begin
+
+
 def test_a_limit_of_requests_is_kept() -> None:
     """With `--kube-api-qps` no more are sent than it allows, bursts included."""
     world = Harness(toy.plan, settings=Settings(kube_api_qps=1, kube_api_burst=3))

@@ -219,6 +219,7 @@ def test_relist_ends_the_watch() -> None:
     assert it.names() == {"b"}
 
 
+@pytest.mark.compat("operator.refused-watch")
 @pytest.mark.defect("D30")
 def test_a_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """403 for an hour is one line of log, and shown as what is in the way."""

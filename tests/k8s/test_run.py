@@ -149,6 +149,7 @@ def test_a_cache_that_stands_still_ends_the_operator(transport: HttpTransport) -
     assert isinstance(running.error, RuntimeError)
 
 
+@pytest.mark.compat("operator.refused-watch")
 def test_a_refused_start_is_an_error(transport: HttpTransport) -> None:
     """Without the right to list MPIJobs there is nothing to run for."""
 

@@ -126,6 +126,23 @@ test_queue_does_what_the_model_does: Any = QueueMachine.TestCase
 
 
 @pytest.mark.defect("D11")
+def test_many_events_of_one_key_delay_nobody() -> None:
+    """They are one turn more, cost no other key's share, and count as no failure."""
+    time = FakeTime()
+    bucket = TokenBucket(time.clock, rate=10.0, burst=1)
+    queue: WorkQueue[str] = WorkQueue(time.clock, bucket)
+    queue.add("busy")
+    assert queue.get() == "busy"
+    for _ in range(1000):
+        queue.add("busy")
+    queue.add("other")
+    queue.done("busy")
+    assert [queue.get() for _ in range(3)] == ["other", "busy", None]
+    queue.add_rate_limited("busy")
+    queue.done("busy")
+    assert queue.next_in() == pytest.approx(workqueue.FIRST_SECONDS)
+
+
 def test_a_key_in_hand_comes_again_once_it_is_done() -> None:
     """A key is never in two hands, and no addition is lost."""
     queue: WorkQueue[str] = WorkQueue(FakeTime().clock)

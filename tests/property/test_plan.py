@@ -1,12 +1,13 @@
 """One plan, from any snapshot that an API server could show."""
 
+import copy
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mpiop.reconcile.actions import (
@@ -27,6 +28,7 @@ from mpiop.reconcile.gang import API_VERSIONS, gang, marked
 from mpiop.reconcile.plan import plan
 from mpiop.reconcile.snapshot import Snapshot
 from tests.property.strategies import NOW, UID, snapshots
+from tests.reconcile import build
 
 
 def planned(snapshot: Snapshot) -> Plan:
@@ -47,6 +49,16 @@ def writes(actions: tuple[Action, ...]) -> list[Action]:
 def test_the_same_snapshot_gives_the_same_plan(snapshot: Snapshot) -> None:
     """Deciding is a function of its arguments."""
     assert planned(snapshot) == planned(snapshot)
+
+
+@pytest.mark.defect("D28")
+@given(snapshots())
+@example(build.snapshot(build.mpijob(2)))
+def test_what_is_cached_is_only_read(snapshot: Snapshot) -> None:
+    """Defaults are filled into values of ours, not into what other turns see."""
+    before = copy.deepcopy(snapshot)
+    planned(snapshot)
+    assert snapshot == before
 
 
 @given(snapshots())

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from mpiop.reconcile.actions import Count, EmitEvent
+from mpiop.reconcile.names import API_VERSION, V1
 from tests.reconcile.build import (
     Obj,
     after,
@@ -56,7 +57,7 @@ def done(code: int, job: Obj) -> tuple[Obj, tuple[Any, ...]]:
 
 
 @pytest.mark.compat("conditions.Created", "events.normal")
-@pytest.mark.defect("D15", "E5")
+@pytest.mark.defect("E5")
 def test_a_job_is_created_once() -> None:
     """One condition, one Event, one count; none of it again in the next plan."""
     job = mpijob(2)
@@ -73,9 +74,10 @@ def test_a_job_is_created_once() -> None:
 
 @pytest.mark.compat("conditions.Running")
 @pytest.mark.checklist("7.1.LauncherActiveWorkerNotReady", "7.6.LauncherActiveWorker")
-def test_a_launcher_alone_is_not_running() -> None:
+@pytest.mark.parametrize("version", [V1, API_VERSION])
+def test_a_launcher_alone_is_not_running(version: str) -> None:
     """With the wait disabled a launcher may run before its workers: no Running yet."""
-    job = mpijob(2)
+    job = {**mpijob(2), "apiVersion": version}
     pending = [worker(i, ready=False, **PENDING) for i in range(2)]
     seen = snapshot(job, *base(2), *pending, launcher_job(), launcher_pod())
     job = after(job, step(seen))
@@ -89,7 +91,10 @@ def test_a_launcher_alone_is_not_running() -> None:
 
 
 @pytest.mark.compat(
-    "conditions.Running", "status.replicaStatuses", "status.replicaStatuses.*.active"
+    "conditions.Running",
+    "status.replicaStatuses",
+    "status.replicaStatuses.*.active",
+    "events.budget",
 )
 @pytest.mark.checklist("7.1.LauncherActiveWorkerReady", "7.7.counts")
 @pytest.mark.defect("D16")
@@ -236,6 +241,38 @@ def test_restarting_and_running_exclude_each_other() -> None:
     assert condition(job["status"], "Restarting") == {}
 
 
+@pytest.mark.compat("conditions.Restarting", "spec.mpiReplicaSpecs.*.restartPolicy")
+@pytest.mark.parametrize("policy", ["Never", "OnFailure", "Always", "ExitCode"])
+@pytest.mark.parametrize(("left", "says"), [(0, "Failed"), (1, "Restarting")])
+def test_a_restart_policy_does_not_change_what_a_failure_is(
+    policy: str, left: int, says: str
+) -> None:
+    """Restarting only where an attempt follows; ExitCode is no exception."""
+    job = running(backoffLimit=left)
+    job["apiVersion"] = V1
+    for role in job["spec"]["mpiReplicaSpecs"].values():
+        role["restartPolicy"] = policy
+    job, _ = done(3, job)
+    failing = {"Failed", "Restarting"}
+    assert {kind for kind, value, _ in told(job) if value == "True"} & failing == {says}
+
+
+@pytest.mark.compat("conditions.after-the-end")
+@pytest.mark.parametrize("code", [0, 3])
+def test_conditions_stay_after_the_verdict(code: int) -> None:
+    """Though a worker is evicted, and the job suspended and resumed."""
+    job, _ = done(code, running(backoffLimit=0, cleanPodPolicy="None"))
+    before = job["status"]["conditions"]
+    end = launcher_job(0, "Failed" if code else "Complete")
+    evicted: Obj = {"phase": "Failed", "reason": "Evicted", "containerStatuses": []}
+    for suspend in (True, False):
+        job["spec"]["runPolicy"]["suspend"] = suspend
+        job["metadata"]["generation"] += 1
+        seen = snapshot(job, *base(), worker(0), worker(1, **evicted), end)
+        job = after(job, step(seen, 60))
+    assert job["status"]["conditions"] == before
+
+
 @pytest.mark.checklist("7.7.engine")
 @pytest.mark.compat("conditions.mechanics")
 def test_an_entry_that_says_the_same_is_left_alone() -> None:
@@ -287,9 +324,10 @@ def test_resumed() -> None:
 
 
 @pytest.mark.compat("events.restart-policy", "spec.mpiReplicaSpecs.*.restartPolicy")
-def test_a_restart_policy_in_the_template_is_warned_of_once() -> None:
+@pytest.mark.parametrize("version", [V1, API_VERSION])
+def test_a_restart_policy_in_the_template_is_warned_of_once(version: str) -> None:
     """It has no effect: SetPodTemplateRestartPolicy, when the job is created."""
-    job = mpijob(2)
+    job = {**mpijob(2), "apiVersion": version}
     template = job["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]
     template["spec"]["restartPolicy"] = "Always"
     actions = step(snapshot(job))

@@ -416,6 +416,7 @@ def test_a_worker_that_is_another_one_is_lost() -> None:
     assert told["reason"] == "WorkerLost"
 
 
+@pytest.mark.compat("workers.restarted", "spec.runPolicy.backoffLimit")
 def test_a_worker_that_restarted_is_lost() -> None:
     """Its container ended after the launcher had started."""
     again = worker(1)

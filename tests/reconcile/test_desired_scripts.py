@@ -19,6 +19,7 @@ import pytest
 
 from mpiop.k8s.keys import make_keys
 from mpiop.reconcile.desired.config_map import config_map
+from mpiop.reconcile.desired.launcher import launcher_job
 from mpiop.reconcile.mpijob import Install, MPIJob
 from mpiop.reconcile.parse import parse
 
@@ -181,8 +182,44 @@ def test_the_host_is_found_among_options(mounted: Mounted, words: list[str]) -> 
     assert mounted.record.read_text() == "+3\n"
 
 
-@pytest.mark.checklist("7.6.GeneratingHostsFile")
+@pytest.mark.compat("objects.kubectl-delivery")
+def test_kubectl_is_delivered_beside_a_hosts_file(tmp_path: Path) -> None:
+    """The launcher's own line, as v1's commands append it; workers go by DNS."""
+    job = job_of("KubectlExec")
+    mounted = mount(tmp_path, job)
+    shutil.copy(mounted.run / "kubectl", tmp_path / "bin/kubectl")
+    (tmp_path / "kube").mkdir()
+    template: Any = launcher_job(job, Install(), 0, suspend=False)["spec"]
+    delivery = template["template"]["spec"]["initContainers"][0]
+    env = mounted.environment(TARGET_DIR=str(tmp_path / "kube"))
+    subprocess.run(delivery["command"], env=env, check=True, timeout=PATIENCE)
+    assert (tmp_path / "kube/kubectl").read_text() == KUBECTL
+    known = Path("/etc/hosts").read_text().splitlines()
+    assert (tmp_path / "kube/hosts").read_text().splitlines() == known[-1:]
+    amounts = {"cpu": "100m", "memory": "128Mi"}
+    assert delivery["resources"] == {"limits": amounts, "requests": amounts}
+
+
 @pytest.mark.defect("E2")
+def test_the_launcher_reads_no_pods(tmp_path: Path) -> None:
+    """It enters its workers to wait for them and to start ranks, by their names."""
+    mounted = mount(tmp_path, job_of("KubectlExec"))
+    with mounted.start(script="wait.sh", MPIOP_REPORT=str(tmp_path / "said")) as wait:
+        wait.communicate(timeout=PATIENCE)
+    assert mounted.call("pi-worker-1", "true")[0] == 0
+    called = (mounted.run / "kubectl.log").read_text().splitlines()
+    options = ["--cache-dir", str(mounted.run / "cache")]
+    assert {tuple(one.split()[:4]) for one in called} == {(*options, "exec", "-i")}
+    assert sorted(one.split()[4] for one in called) == [
+        "pi-worker-0",
+        "pi-worker-1",
+        "pi-worker-1",
+        "pi-worker-2",
+        "pi-worker-3",
+    ]
+
+
+@pytest.mark.checklist("7.6.GeneratingHostsFile")
 def test_kubectl_gets_pod_and_container(tmp_path: Path) -> None:
     """A sidecar may come first in a worker, so the container is named."""
     mounted = mount(tmp_path, job_of("KubectlExec", mainContainer="it's"))

@@ -39,6 +39,7 @@ class World(Harness):
         super().__init__(plan, settings=settings, more=(DEFINITIONS[scheduler],))
         self.groups = POD_GROUPS[scheduler]
         self.open = True
+        self.cpus = 1000
 
     def step(self) -> float:
         self.schedule()
@@ -51,7 +52,8 @@ class World(Harness):
             waiting = [pod for pod in pods if not pod["spec"].get("nodeName")]
             if not waiting or group["metadata"].get("deletionTimestamp"):
                 continue
-            enough = len(pods) >= minimum(group) and self.open
+            fits = int(group["spec"].get("minResources", {}).get("cpu", 0)) <= self.cpus
+            enough = len(pods) >= minimum(group) and fits and self.open
             self.say(phase="Running" if enough else "Pending")
             for pod in waiting if enough else ():
                 self.bind(pod)
@@ -274,7 +276,6 @@ def test_a_group_that_is_deleted_in_mid_run_is_made_again() -> None:
 
 
 @pytest.mark.compat("gang.waiting")
-@pytest.mark.checklist("7.5.scheduler-plugins", "7.5.Volcano")
 @pytest.mark.defect("E18")
 @pytest.mark.parametrize(
     ("scheduler", "status", "expected"),
@@ -314,6 +315,29 @@ def test_why_a_gang_waits_is_in_the_status(
     world.run_until(lambda: world.phase() == "Succeeded")
 
 
+@pytest.mark.compat("spec.runPolicy.schedulingPolicy.minResources")
+@pytest.mark.checklist("7.5.scheduler-plugins", "7.5.Volcano")
+@pytest.mark.parametrize("scheduler", ["scheduler-plugins", "volcano"])
+def test_resources_that_no_cluster_has_hold_a_gang_until_they_go(
+    scheduler: str,
+) -> None:
+    """The PodGroup carries them, all Pods wait; without them the job runs."""
+    world = start(scheduler, schedulingPolicy={"minResources": {"cpu": "100"}})
+    world.cpus = 8
+    world.node.launcher_seconds = 1e6
+    world.advance(60)
+    assert world.group()["spec"]["minResources"] == {"cpu": "100"}
+    assert len(world.pods()) == 3
+    assert not [pod for pod in world.pods() if pod["spec"].get("nodeName")]
+    assert "phase Pending" in world.status()["message"]
+
+    world.edit(schedulingPolicy={"minResources": None})
+    world.run_until(lambda: world.phase() == "LauncherRunning")
+    running = [one for one in conditions(world) if one["type"] == "Running"]
+    assert [one["status"] for one in running] == ["True"]
+    assert "100" not in str(world.group()["spec"])
+
+
 @pytest.mark.compat("gang.waiting")
 def test_what_the_scheduler_says_of_a_pod_is_told_where_the_group_says_less() -> None:
     """The coscheduling plugin writes its reason into the Pods alone."""
@@ -330,6 +354,7 @@ def test_what_the_scheduler_says_of_a_pod_is_told_where_the_group_says_less() ->
 
 
 @pytest.mark.compat("gang.waiting")
+@pytest.mark.checklist("7.7.e2e")
 @pytest.mark.parametrize("scheduler", ["scheduler-plugins", "volcano"])
 def test_a_gang_larger_than_the_job_is_named_as_such(scheduler: str) -> None:
     """Nobody else says so; and the user's correction is carried out."""
@@ -370,6 +395,7 @@ def test_a_changed_policy_reaches_the_group(scheduler: str) -> None:
     assert world.transport.counts["patch", "podgroups"] == 1
 
 
+@pytest.mark.compat("spec.runPolicy.schedulingPolicy.queue")
 @pytest.mark.defect("D26")
 def test_what_the_server_fills_in_is_left_alone() -> None:
     """A queue that nobody asked for is Volcano's to choose."""

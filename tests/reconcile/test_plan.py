@@ -65,7 +65,6 @@ def events(actions: tuple[Any, ...]) -> list[str]:
 
 @pytest.mark.compat("objects.order", "launcher.AtStartup", "status.phase")
 @pytest.mark.checklist("7.1.AllResourcesCreated")
-@pytest.mark.defect("E10")
 def test_a_new_job_gets_all_its_children_at_once() -> None:
     """N+4 creates over ssh, the launcher last, after one status write; one Event.
 
@@ -507,7 +506,7 @@ def test_ttl_deletes_the_job_itself() -> None:
     )
 
 
-@pytest.mark.compat("spec.runPolicy.suspend")
+@pytest.mark.compat("spec.runPolicy.suspend", "suspend.objects")
 def test_a_job_created_suspended_has_a_suspended_launcher_and_no_workers() -> None:
     """ConfigMap, Service, Secret and the Job; startTime stays unset."""
     actions = step(snapshot(mpijob(2, suspend=True)))
@@ -724,7 +723,7 @@ def test_a_job_managed_elsewhere_is_left_alone(manager: str, suspend: bool) -> N
 
 
 @pytest.mark.compat("spec.runPolicy.managedBy")
-@pytest.mark.checklist("7.5.managedBy", "7.7.managedBy")
+@pytest.mark.checklist("7.7.managedBy")
 @pytest.mark.parametrize("name", ["mpi-operator", "training-operator"])
 def test_both_operators_names_mean_this_one(name: str) -> None:
     """It replaces both: a job of either is run."""

@@ -77,7 +77,9 @@ def ended(operated: Cluster) -> Ended:
     return run_all(operated, CELLS)
 
 
-@pytest.mark.checklist("7.5.Intel", "7.5.MPICH")
+@pytest.mark.checklist(
+    "7.5.OpenMPI-root", "7.5.OpenMPI-nonroot", "7.5.Intel", "7.5.MPICH"
+)
 @pytest.mark.parametrize("name", CELLS)
 def test_ranks_run_where_the_hostfile_asks(ended: Ended, name: str) -> None:
     """The job succeeds, verified, and each host ran as many ranks as it has slots."""
