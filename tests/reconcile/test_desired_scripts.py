@@ -166,6 +166,20 @@ def test_the_command_runs_and_stdout_is_its_own(mounted: Mounted) -> None:
     assert mounted.record.read_text() == "+1\n!1 7\n"
 
 
+@pytest.mark.parametrize("host", ["pi-launcher", "me@pi-launcher.pi.default.svc"])
+def test_a_launcher_that_takes_ranks_starts_its_own(
+    mounted: Mounted, host: str
+) -> None:
+    """It has no sshd, and Intel MPI calls its own host as well; no worker took part."""
+    said = "sh -c 'echo here $PPID'"
+    with mounted.start(host, said) as process:
+        out, _ = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out.split()) == (0, ["here", str(process.pid)])
+    assert mounted.record.read_text() == ""
+    code, out, _ = mounted.call(host, "echo there", MPIOP_RECORD="")
+    assert (code, out) == (0, "there\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [

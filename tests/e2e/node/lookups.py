@@ -120,19 +120,22 @@ def parsed(at: float, frame: bytes) -> Packet | None:
 
 
 def main() -> None:
-    """Print packets until told to end."""
+    """Take packets until told to end, then print them: who reads may be late."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL)) as wire:
         wire.bind((BRIDGE, 0))
         stamp = getattr(socket, "SO_TIMESTAMP", 29)
         wire.setsockopt(socket.SOL_SOCKET, stamp, 1)
         print(READY, flush=True)
-        while True:
-            frame, notes, *_ = wire.recvmsg(1 << 16, 64)
-            seconds, micros = struct.unpack("ll", notes[0][2])
-            packet = parsed(seconds + micros / 1e6, frame)
-            if packet is not None:
-                print(json.dumps(packet), flush=True)
+        packets = []
+        try:
+            while True:
+                frame, notes, *_ = wire.recvmsg(1 << 16, 64)
+                seconds, micros = struct.unpack("ll", notes[0][2])
+                if packet := parsed(seconds + micros / 1e6, frame):
+                    packets.append(packet)
+        finally:
+            print(*map(json.dumps, packets), sep="\n")
 
 
 if __name__ == "__main__":
