@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ from typing import Final, Self
 import attrs
 import yaml
 
+from deploy.image import rootfs
 from mpiop.local.client import Json
 from tests.e2e.node import images
 from tests.e2e.node.host import INSIDE, Host
@@ -49,7 +51,19 @@ def missing() -> str:
         for program, package in PACKAGES.items()
         if not shutil.which(program, path=path)
     ]
-    return f"missing: apt-get install {' '.join(lost)}" if lost else ""
+    if lost:
+        return f"missing: apt-get install {' '.join(lost)}"
+    return no_mirror()
+
+
+def no_mirror() -> str:
+    """Say which release of Debian this is, where apt offers nothing for the images."""
+    try:
+        rootfs.mirror()
+    except (FileNotFoundError, LookupError) as error:
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+        return f"images cannot be built on {system}: {error}"
+    return ""
 
 
 @attrs.define
