@@ -96,6 +96,7 @@ def kubernetes() -> str:
     return "" if os.environ.get("MPIOP_E2E_KUBECONFIG") else control_plane()
 
 
+@functools.cache
 def node() -> str:
     """Whether a real node can be started here."""
     from tests.e2e.node.node import missing

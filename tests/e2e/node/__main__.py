@@ -1,22 +1,25 @@
 """`python -m tests.e2e.node up` starts a node and holds it; `down` ends it.
 
+Each succeeds where there is nothing to do. What killed sessions left goes, too.
+
 `deaths` starts one, and measures how soon a worker's death stands in the status.
 `figures` starts one, installs the operator and prints what a job's start costs there.
 """
 
 import argparse
-import os
+import shutil
 import signal
 import sys
-from pathlib import Path
 from typing import Final
 
 from tests.e2e.node import deaths, figures
+from tests.e2e.node.holder import Holder
+from tests.e2e.node.host import Host
 from tests.e2e.node.install import install
 from tests.e2e.node.node import Node, missing
 from tests.support.assets import cache
 
-PID: Final = "holder.pid"
+LOCK: Final = "node.lock"
 
 
 def main() -> int:
@@ -24,37 +27,46 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["up", "down", "deaths", "figures"])
     what = parser.parse_args().what
-    holder = cache() / PID
+    holder, node = Holder(cache() / LOCK), Node(cache() / "node")
     if what == "down":
-        return _down(holder)
-    lacking = missing()
-    if lacking:
-        parser.error(lacking)
-    if holder.exists() and Path(f"/proc/{holder.read_text()}").exists():
+        return _down(holder, node)
+    with holder.held() as mine:
+        if mine:
+            if lacking := missing():
+                parser.error(lacking)
+            return _have(node, what)
+    if what != "up":
         parser.error("a node is up already: python -m tests.e2e.node down")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    holder.parent.mkdir(parents=True, exist_ok=True)
-    holder.write_text(str(os.getpid()))
-    try:
-        with Node(cache() / "node") as node:
-            if what == "deaths":
-                return int(not deaths.show(node, install(node)))
-            if what == "figures":
-                install(node)
-                return int(not figures.show(node))
-            print(f"export KUBECONFIG={node.kubeconfig}", flush=True)
-            signal.pause()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        holder.unlink()
+    print(f"a node is up already\n{_variable(node)}")
     return 0
 
 
-def _down(holder: Path) -> int:
-    if holder.exists():
-        os.kill(int(holder.read_text()), signal.SIGTERM)
+def _have(node: Node, what: str) -> int:
+    for ends in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ends, lambda *_: sys.exit(0))
+    with node:
+        if what == "deaths":
+            return int(not deaths.show(node, install(node)))
+        if what == "figures":
+            install(node)
+            return int(not figures.show(node))
+        print(_variable(node), flush=True)
+        signal.pause()
     return 0
+
+
+def _down(holder: Holder, node: Node) -> int:
+    if not holder.end():
+        print("no node is up")
+    with holder.held() as mine:
+        if mine:  # and nobody has one up anew
+            shutil.rmtree(node.folder, ignore_errors=True)
+            Host().restore()
+    return 0
+
+
+def _variable(node: Node) -> str:
+    return f"export KUBECONFIG={node.kubeconfig}"
 
 
 if __name__ == "__main__":

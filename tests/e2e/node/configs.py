@@ -16,6 +16,7 @@ POD_RANGE: Final = "10.244.0.0/24"
 DOMAIN: Final = "cluster.local"
 # Pods that are told so are in a cluster of this domain.
 OTHER_DOMAIN: Final = "mpi.test"
+GROUP: Final = "mpiop-node"  # begins the names of control groups
 DISK: Final = 4 << 30  # bytes at most for what Pods write, and for images; in memory
 
 
@@ -112,7 +113,7 @@ def network() -> dict[str, Any]:
 
 def group(folder: Path) -> str:
     """Name the control group under which all Pods are."""
-    return "mpiop" + str(folder).replace("/", "-")
+    return GROUP + str(folder).replace("/", "-")
 
 
 def kubelet(machine: Machine, resolver: Path) -> str:

@@ -7,13 +7,15 @@ import pytest
 from tests.e2e.node.install import install
 from tests.e2e.node.node import Node
 from tests.e2e.node.stage import TOLD
+from tests.e2e.node.traces import leaving_nothing
 from tests.support.cluster import Cluster
 
 
 @pytest.fixture(scope="package")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A node that is up."""
-    with Node(tmp_path_factory.mktemp("node") / "state") as found:
+    """A node that is up; the last test of it fails where anything is left."""
+    folder = tmp_path_factory.mktemp("node") / "state"
+    with leaving_nothing(Node(folder)) as found:
         yield found
 
 

@@ -30,6 +30,7 @@ PACKAGES: Final = (
 )
 PAUSE: Final = "mpiop-test/pause:1"
 OPERATOR: Final = operator.NAME
+KEPT: Final = 3  # of each archive: checkouts with other sources take turns
 _TCP: Final = {"FI_PROVIDER": "tcp", "MPIR_CVAR_CH4_NETMOD": "ofi"}
 # A rank that waits lets others have its core: there are more ranks than cores, and
 # Open MPI, which sees one Pod at a time, does not know.
@@ -86,13 +87,19 @@ def _cached(
     target = cache() / "images" / f"{name}-{_hash(sources)}.tar"
     if not target.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
-        for old in target.parent.glob(f"{name}-*"):
+        kept = sorted(target.parent.glob(f"{name}-*"), key=_used)
+        for old in kept[: 1 - KEPT]:
             old.unlink()
         with tempfile.TemporaryDirectory(prefix="mpiop-image-") as folder:
             part = Path(folder) / "image.tar"
             build(Path(folder), part)
             shutil.move(part, target)
+    target.touch()
     return target
+
+
+def _used(archive: Path) -> float:
+    return archive.stat().st_mtime
 
 
 def _pause(folder: Path, target: Path) -> None:

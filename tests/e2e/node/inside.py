@@ -22,15 +22,23 @@ import yaml
 from mpiop.local.apiserver.pki import Pki
 from mpiop.local.client import NODES
 from tests.e2e.node import configs, images
+from tests.e2e.node.host import Host
 from tests.support.assets import wanted
 from tests.support.controlplane import ControlPlane, Options
 from tests.support.script import ready
 
 PATIENCE: Final = 120.0
-BINDS: Final = {
-    "pods": "/var/log/pods",
-    "containers": "/var/log/containers",
-}
+# What is written below these stays in memory ...
+LAYERED: Final = ("/opt", "/usr", "/var")
+# ... and nothing is read of what the machine has where the kubelet, containerd and CNI
+# write, whatever they are told.
+EMPTY: Final = (
+    "/opt/containerd",
+    "/usr/libexec/kubernetes",
+    "/var/lib/cni",
+    "/var/log/containers",
+    "/var/log/pods",
+)
 SETTINGS: Final = {
     "net/ipv4/ip_forward": "1",
     "net/ipv6/conf/all/disable_ipv6": "1",
@@ -59,27 +67,23 @@ class Inside:
         return self.folder / "cni"
 
     def mount(self) -> None:
-        """Keep the node's files in its folder, and its mounts to itself."""
+        """Keep what is written, and the node's mounts, from the machine."""
         run("mount", "--make-rprivate", "/")
-        run("mount", "--make-rshared", "/")
         run("mount", "-t", "tmpfs", "tmpfs", "/run")
-        for name, place in BINDS.items():
-            (self.folder / name).mkdir(exist_ok=True)
-            Path(place).mkdir(parents=True, exist_ok=True)
-            run("mount", "--bind", str(self.folder / name), place)
-            run("mount", "--make-rshared", place)
+        for place in LAYERED:
+            self._layer(Path(place))
+        for place in EMPTY:
+            _in_memory(Path(place))
         # What Pods write has a disk of its own, which a test can fill; images have one
         # that is gone at once with the namespace.
         machine = configs.first(self.folder)
         for disk in (machine.pods, machine.images):
-            disk.mkdir(parents=True, exist_ok=True)
-            size = f"size={configs.DISK}"
-            run("mount", "-t", "tmpfs", "-o", size, "tmpfs", str(disk))
-            run("mount", "--make-rshared", str(disk))
+            _in_memory(disk, "-o", f"size={configs.DISK}")
         resolver = f"nameserver {configs.ADDRESS}\noptions ndots:5\n"
         self._bind("/etc/resolv.conf", resolver)
         hosts = f"127.0.0.1 localhost\n{configs.ADDRESS} {configs.NAME}\n"
         self._bind("/etc/hosts", hosts)
+        run("mount", "--make-rshared", "/")
 
     def network(self) -> None:
         """One interface with an address, and no way out."""
@@ -178,6 +182,20 @@ class Inside:
                 )
             time.sleep(0.1)
 
+    def _layer(self, place: Path) -> None:
+        """Let a folder take what is written in memory; what is mounted in it stays."""
+        own = Path("/run/layers") / place.name
+        below, upper, work = (own / name for name in ("below", "upper", "work"))
+        for one in (below, upper, work):
+            one.mkdir(parents=True)
+        run("mount", "--rbind", str(place), str(below))
+        stay = [one for one in [*_mounted(), self.folder] if place in one.parents]
+        layers = f"lowerdir={place},upperdir={upper},workdir={work}"
+        run("mount", "-t", "overlay", "overlay", "-o", layers, str(place))
+        for one in stay:
+            run("mount", "--bind", str(below / one.relative_to(place)), str(one))
+        run("umount", "--lazy", str(below))
+
     def _bind(self, place: str, content: str) -> None:
         file = self._write(Path(place).name, content)
         run("mount", "--bind", str(file), place)
@@ -186,6 +204,17 @@ class Inside:
         file = self.folder / name
         file.write_text(content, "utf-8")
         return file
+
+
+def _in_memory(place: Path, *options: str) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    run("mount", "-t", "tmpfs", *options, "tmpfs", str(place))
+
+
+def _mounted() -> list[Path]:
+    """List where something is mounted, what is further below later."""
+    lines = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
+    return sorted({Path(line.split()[4].replace(r"\040", " ")) for line in lines})
 
 
 def _succeeds(*command: str) -> bool:
@@ -209,10 +238,11 @@ def loaded(loading: Sequence["subprocess.Popen[bytes]"]) -> None:
 def bring_up(folder: Path, listener: int) -> None:
     """Bring the node up, say so in a file, and pass connections on for ever."""
     inside = Inside(folder)
+    machine = configs.first(folder)
+    Host().make_group(machine.group)
     inside.mount()
     inside.network()
     inside.networks()
-    machine = configs.first(folder)
     loading = inside.containerd(machine, images.archives())
     with inside.control_plane() as plane:
         inside.kubelet(machine)

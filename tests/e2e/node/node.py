@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -15,8 +16,10 @@ from typing import Final, Self
 import attrs
 import yaml
 
+from deploy.image import rootfs
 from mpiop.local.client import Json
-from tests.e2e.node import configs, images
+from tests.e2e.node import images
+from tests.e2e.node.host import INSIDE, Host
 from tests.e2e.node.inside import Inside
 from tests.support.assets import build
 from tests.support.audit import AuditLog
@@ -36,20 +39,6 @@ PACKAGES: Final = {
     "cc": "gcc libc6-dev",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
-# The kubelet sets these for the whole machine.
-_SETTINGS: Final = (
-    "vm/overcommit_memory",
-    "vm/panic_on_oom",
-    "kernel/panic",
-    "kernel/panic_on_oops",
-    "kernel/keys/root_maxkeys",
-    "kernel/keys/root_maxbytes",
-)
-_GROUPS: Final = Path("/sys/fs/cgroup")
-
-
-# All its Pods together weigh as much as a few of the processes beside them.
-WEIGHTS: Final = {"cpu.shares": "6144", "cpu.weight": "600"}
 
 
 def missing() -> str:
@@ -62,7 +51,19 @@ def missing() -> str:
         for program, package in PACKAGES.items()
         if not shutil.which(program, path=path)
     ]
-    return f"missing: apt-get install {' '.join(lost)}" if lost else ""
+    if lost:
+        return f"missing: apt-get install {' '.join(lost)}"
+    return no_mirror()
+
+
+def no_mirror() -> str:
+    """Say which release of Debian this is, where apt offers nothing for the images."""
+    try:
+        rootfs.mirror()
+    except (FileNotFoundError, LookupError) as error:
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+        return f"images cannot be built on {system}: {error}"
+    return ""
 
 
 @attrs.define
@@ -77,7 +78,6 @@ class Node:
     folder: Path
     cluster: Cluster = attrs.field(init=False)
     _process: "subprocess.Popen[bytes]" = attrs.field(init=False)
-    _settings: dict[str, str] = attrs.field(factory=dict)
 
     def __enter__(self) -> Self:
         self.start()
@@ -106,10 +106,9 @@ class Node:
         images.archives()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self._settings = {name: _setting(name).read_text() for name in _SETTINGS}
-        make_group(configs.group(self.folder))
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            self._unshare(listener)
+            with Host().changing():
+                self._unshare(listener)
             port = listener.getsockname()[1]
         try:
             self._await_ready()
@@ -128,9 +127,7 @@ class Node:
         if init:
             os.kill(init, signal.SIGKILL)  # the kernel ends all others with it
         self._process.wait(PATIENCE)
-        for name, value in self._settings.items():
-            _setting(name).write_text(value)
-        _remove_groups(configs.group(self.folder))
+        Host().restore()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill(self, pod: Json, signal: str = "SIGKILL") -> None:
@@ -163,7 +160,7 @@ class Node:
 
     def _unshare(self, listener: socket.socket) -> None:
         kinds = ("--net", "--mount", "--pid", "--uts", "--ipc")
-        inside = [sys.executable, "-m", "tests.e2e.node.inside", str(self.folder)]
+        inside = [sys.executable, "-m", INSIDE, str(self.folder)]
         guard = ["setpriv", "--pdeathsig=KILL"]
         command = [*guard, "unshare", *kinds, "--fork", "--kill-child", "--mount-proc"]
         with (self.folder / "init.log").open("ab") as log:
@@ -200,35 +197,3 @@ class Node:
         config = yaml.safe_load(inner.read_text("utf-8"))
         config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
         self.kubeconfig.write_text(yaml.safe_dump(config), "utf-8")
-
-
-def _setting(name: str) -> Path:
-    return Path("/proc/sys") / name
-
-
-def controllers() -> Sequence[Path]:
-    """Where control groups are made: one tree (version 2), or one for each kind."""
-    unified = (_GROUPS / "cgroup.controllers").exists()
-    return [_GROUPS] if unified else [one for one in _GROUPS.iterdir() if one.is_dir()]
-
-
-def make_group(name: str) -> None:
-    """Make a control group for Pods."""
-    for root in controllers():
-        group = root / name
-        group.mkdir(exist_ok=True)
-        for shared in ("cpuset.cpus", "cpuset.mems"):  # version 1 begins with neither
-            if (root / shared).exists():
-                (group / shared).write_text((root / shared).read_text())
-        for setting, weight in WEIGHTS.items():
-            if (group / setting).exists():
-                (group / setting).write_text(weight)
-
-
-def _remove_groups(name: str) -> None:
-    """Remove what is left of control groups, the deepest first."""
-    for root in controllers():
-        found = [one for one in (root / name).rglob("*") if one.is_dir()]
-        for folder in sorted([*found, root / name], key=lambda one: -len(one.parts)):
-            with contextlib.suppress(OSError):
-                folder.rmdir()

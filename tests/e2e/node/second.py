@@ -17,8 +17,9 @@ import attrs
 
 from mpiop.local.client import NODES, Deletion
 from tests.e2e.node import configs, images
+from tests.e2e.node.host import Host
 from tests.e2e.node.inside import Inside, loaded
-from tests.e2e.node.node import Node, controllers, make_group
+from tests.e2e.node.node import Node
 from tests.e2e.node.stage import await_
 from tests.support.script import ready
 
@@ -61,7 +62,7 @@ class Second:
         return sorted(
             {
                 int(process)
-                for root in controllers()
+                for root in Host().controllers()
                 for listed in (root / group).rglob("cgroup.procs")
                 for process in listed.read_text("ascii").split()
             }
@@ -71,7 +72,7 @@ class Second:
 @contextmanager
 def second(node: Node) -> Iterator[Second]:
     """Have a second node, for Pods that want it; it is lost in the end."""
-    make_group(configs.second(node.folder).group)
+    Host().make_group(configs.second(node.folder).group)
     path = f"PYTHONPATH={os.pathsep.join(filter(None, sys.path))}"
     module = (sys.executable, "-m", "tests.e2e.node.second")
     node.inside("env", path, *module, str(node.folder))
