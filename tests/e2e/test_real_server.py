@@ -10,7 +10,7 @@ import pytest
 from mpiop.local.client import CONFIG_MAPS, CRDS, JOBS, PODS, Deletion
 from tests.support.cluster import Account, Cluster
 from tests.support.controlplane import ControlPlane
-from tests.support.installed import install
+from tests.support.installed import install, nothing_forbidden
 from tests.support.live import operating
 from tests.support.process import operator, until
 from tests.support.scene import scene
@@ -29,11 +29,12 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture
-def account(plane: ControlPlane, tmp_path: Path) -> Account:
-    """The operator's account as it is installed, with the definition."""
+def account(plane: ControlPlane, tmp_path: Path) -> Iterator[Account]:
+    """The operator's account as it is installed; a forbidden call fails the test."""
     found = install(plane.cluster, tmp_path)
     plane.cluster.define_mpijobs()
-    return found
+    with nothing_forbidden(plane.cluster, found):
+        yield found
 
 
 def listed(cluster: Cluster, account: Account) -> int:
