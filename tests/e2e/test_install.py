@@ -65,7 +65,6 @@ def test_it_is_applied_created_and_removed(admin: Kubectl) -> None:
     admin.run("rollout", "status", "deployment/mpi-operator")  # restricted, and made
     assert changed(admin.run("apply", STRICT, "-f", whole)[0]) == []
     admin.run("diff", "-f", whole)
-    admin.run("apply", STRICT, "--dry-run=server", "-k", str(DEPLOY))
     admin.run("apply", STRICT, "-k", str(DEPLOY / "overlays" / "ha"))
     admin.run("delete", "-k", str(DEPLOY / "base"))
     assert CRD in admin.run("get", "crd", "-o", "name")[0]
