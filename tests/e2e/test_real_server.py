@@ -29,12 +29,11 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture
-def account(plane: ControlPlane, tmp_path: Path) -> Iterator[Account]:
-    """The operator's account as it is installed; a forbidden call fails the test."""
+def account(plane: ControlPlane, tmp_path: Path) -> Account:
+    """The operator's account as it is installed, with the definition."""
     found = install(plane.cluster, tmp_path)
     plane.cluster.define_mpijobs()
-    with nothing_forbidden(plane.cluster, found):
-        yield found
+    return found
 
 
 def listed(cluster: Cluster, account: Account) -> int:
@@ -55,18 +54,20 @@ def test_a_server_that_is_away_costs_no_second_launcher(
     cluster = plane.cluster
     ready = phase != "Created"
     with operating(account), scene(cluster, workers_ready=ready) as found:
-        found.submit(launcherCreationPolicy="WaitForWorkersReady")
-        found.until_phase(phase)
-        found.eventually(lambda: len(found.names(PODS)) >= 2, "its workers are there")
-        before = listed(cluster, account)
+        with nothing_forbidden(cluster, account):
+            found.submit(launcherCreationPolicy="WaitForWorkersReady")
+            found.until_phase(phase)
+            found.eventually(lambda: len(found.names(PODS)) >= 2, "workers are there")
+            before = listed(cluster, account)
         meta = {"metadata": {"name": "passes", "namespace": found.namespace}}
         cluster.client.create(CONFIG_MAPS, meta)  # a version no watch of Pods saw
         plane.stop_server()
         time.sleep(DOWN_SECONDS)
-        plane.start_server()
-        found.script.workers_ready = True
-        assert found.succeeds()["restarts"] == 0
-        assert found.until_phase("Cleaned")["result"] == "Succeeded"
+        plane.start_server()  # before it is ready it does not know who may do what
+        with nothing_forbidden(cluster, account):
+            found.script.workers_ready = True
+            assert found.succeeds()["restarts"] == 0
+            assert found.until_phase("Cleaned")["result"] == "Succeeded"
         assert found.names(JOBS) == ["pi-launcher"]
         assert len(found.names(PODS)) == 1
         assert listed(cluster, account) > before
@@ -81,6 +82,7 @@ def test_a_definition_that_is_missing_is_waited_for(
     cluster.client.delete(CRDS, definition, Deletion())
     cluster.eventually(lambda: cluster.find(CRDS, "", name) is None, "it is gone")
     with (
+        nothing_forbidden(cluster, account),
         operator(account.kubeconfig, "--leader-elect=false") as one,
         scene(cluster) as found,
     ):
