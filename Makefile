@@ -52,7 +52,7 @@ controlplane: setup ## build Kubernetes for the tests, once; K8S=1.33 an old one
 test: setup ## tests alone; ARGS="-k word" narrows
 	$(BIN)/python -m pytest $(ARGS)
 
-e2e: setup ## tests that need an API server: ours, or the one of MPIOP_E2E_KUBECONFIG
+e2e: setup ## tests that need an API server; those of any cluster on that of MPIOP_E2E_KUBECONFIG
 	@$(BIN)/python -m tests.support.assets --if-possible
 	$(BIN)/python -m pytest -m kubernetes $(ARGS)
 

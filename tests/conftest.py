@@ -94,8 +94,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let `-m kubernetes` choose what needs an API server, for `make e2e`."""
     longest_first(items)
     for item in items:
+        if "bare_cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.needs("control-plane"))
         needed = {name for one in item.iter_markers("needs") for name in one.args}
-        if needed & {"kubernetes", "control-plane", "gangs"}:
+        if needed & {"kubernetes", "api-server", "control-plane", "gangs"}:
             item.add_marker(pytest.mark.kubernetes)
 
 

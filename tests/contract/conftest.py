@@ -1,16 +1,19 @@
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.contract.servers import Api, Ask, Embedded, Real
+from tests.support.cluster import CRD_FILE
 from tests.support.controlplane import ControlPlane, Options
 
 GROUP = "contract.mpiop.test"
+MPIJOB = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
 
 
-REAL = pytest.param("real", marks=pytest.mark.needs("control-plane"))
+REAL = pytest.param("real", marks=pytest.mark.needs("api-server"))
 
 
 @pytest.fixture(scope="session")
@@ -109,9 +112,18 @@ def define_widgets(api: Api) -> None:
             ],
         },
     }
+    _define(api, crd, f"/apis/{GROUP}/v2/widgets")
+
+
+def define_mpijobs(api: Api) -> None:
+    """Define the MPIJob as deploy/ does, and wait until it is served."""
+    _define(api, MPIJOB, "/apis/kubeflow.org/v1/mpijobs")
+
+
+def _define(api: Api, crd: Mapping[str, Any], served: str) -> None:
     definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     assert api.ask(Ask("POST", definitions, crd)).status in {201, 409}
     end = time.monotonic() + 30
-    while api.ask(Ask("GET", f"/apis/{GROUP}/v2/widgets")).status != 200:
+    while api.ask(Ask("GET", served)).status != 200:
         assert time.monotonic() < end, "the definition is not served"
         time.sleep(0.1)

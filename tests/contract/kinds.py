@@ -2,7 +2,9 @@
 
 from typing import Any, Final
 
-from tests.contract.conftest import GROUP
+import attrs
+
+from tests.contract.conftest import GROUP, define_mpijobs, define_widgets
 from tests.contract.requests import Kind
 
 _META: Final[dict[str, list[Any]]] = {
@@ -92,4 +94,82 @@ WIDGETS: Final = Kind(
     },
     kind="Widget",
     version=f"{GROUP}/v2",
+    define=define_widgets,
+)
+LEASES: Final = Kind(
+    "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
+    {
+        **_META,
+        "spec|holderIdentity": ["one", "two", ""],
+        "spec|leaseDurationSeconds": [15, 0, -1],
+        "spec|leaseTransitions": [1, -1],
+        "spec|renewTime": ["2026-01-01T00:00:00.000001Z", "soon"],
+        "spec|acquireTime": [
+            "2026-01-01T00:00:00Z",
+            "2026-01-01T00:00:00.25Z",
+            "2026-01-01T01:00:00.250000+01:00",
+            "2026-01-01T00:00:00.1234567Z",
+        ],
+        "spec|colour": ["red"],
+    },
+    kind="Lease",
+    version="coordination.k8s.io/v1",
+)
+_TEMPLATE: Final = {"spec": _POD}
+_MISSPELT: Final = {**_CONTAINER, "resources": {"request": {"cpu": "1"}}}
+_REPLICAS: Final = "spec|mpiReplicaSpecs"
+MPIJOBS: Final = Kind(
+    "/apis/kubeflow.org/v2beta1/namespaces/{}/mpijobs",
+    {
+        **_META,
+        "spec|slotsPerWorker": [2, 0, "two"],
+        "spec|remoteShell": ["SSH", "KubectlExec", "rsh"],
+        "spec|launcherCreationPolicy": ["WaitForWorkersReady", "Later"],
+        "spec|sshAuthMountPath": ["/home/mpi/.ssh", ""],
+        "spec|cleanPodPolicy": ["All"],
+        "spec|colour": ["red"],
+        "spec|runPolicy": [{}, {"suspend": True}],
+        "spec|runPolicy|cleanPodPolicy": ["None", "Running", "some"],
+        "spec|runPolicy|backoffLimit": [0, 3, -1],
+        "spec|runPolicy|activeDeadlineSeconds": [10, "soon"],
+        "spec|runPolicy|suspend": [True, False],
+        "spec|runPolicy|managedBy": ["kueue.x-k8s.io/multikueue", "kubeflow.org/me"],
+        "spec|runPolicy|schedulingPolicy": [
+            {"minAvailable": 2, "minResources": {"cpu": 1, "memory": "1Gi"}},
+            {"minResources": {"cpu": True}},
+        ],
+        f"{_REPLICAS}|Launcher|replicas": [1, 2],
+        f"{_REPLICAS}|Launcher|template": [{}, {"spec": {"containers": []}}],
+        f"{_REPLICAS}|Worker|replicas": [1, 4, 0],
+        f"{_REPLICAS}|Worker|restartPolicy": ["Never", "Often"],
+        f"{_REPLICAS}|Worker|template": [
+            {"spec": {"containers": [_MISSPELT]}},
+            {**_TEMPLATE, "metadata": {"labels": {"app": 1}}},
+        ],
+        f"{_REPLICAS}|worker": [{"template": _TEMPLATE}],
+        "status|phase": ["Made"],
+    },
+    base={
+        "spec": {
+            "mpiReplicaSpecs": {
+                "Launcher": {"template": _TEMPLATE},
+                "Worker": {"replicas": 2, "template": _TEMPLATE},
+            }
+        }
+    },
+    kind="MPIJob",
+    statuses=[
+        {"phase": "Created", "startTime": None, "recorded": {"any": {"thing": 1}}},
+        {"conditions": [{"type": "Created", "status": "True"}]},
+        {"conditions": [{"type": "Created", "status": "Perhaps"}], "colour": "red"},
+        {"replicaStatuses": {"Worker": {"active": 2}}, "startTime": "soon"},
+        None,
+    ],
+    version="kubeflow.org/v2beta1",
+    define=define_mpijobs,
+)
+MPIJOBS_V1: Final = attrs.evolve(
+    MPIJOBS,
+    path=MPIJOBS.path.replace("v2beta1", "v1"),
+    version="kubeflow.org/v1",
 )

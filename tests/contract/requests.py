@@ -1,6 +1,6 @@
 """Generated requests: written once, sent to each server with its own identities."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import attrs
@@ -23,6 +23,7 @@ class Kind:
     kind: str = ""
     version: str = "v1"
     statuses: Sequence[Any] = ({"phase": "Running"}, {"phase": "Failed"})
+    define: Callable[[Api], None] = lambda _: None  # where a server does not know it
 
     def bodies(self) -> st.SearchStrategy[dict[str, Any]]:
         """Objects, most of them valid."""

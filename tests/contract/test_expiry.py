@@ -20,7 +20,7 @@ def told(api: Api) -> object:
     return event
 
 
-@pytest.mark.needs("control-plane")
+@pytest.mark.needs("api-server")
 def test_both_say_that_it_is_too_old(tmp_path: Path) -> None:
     """A server that has come back knows nothing of before; so does a compacted one."""
     embedded = Embedded()

@@ -1,14 +1,17 @@
 """Generated requests: both servers give the same answers and the same watch streams."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.contract.conftest import define_widgets, make_namespace
+from tests.contract.conftest import make_namespace
 from tests.contract.kinds import (
     CONFIG_MAPS,
     JOBS,
+    LEASES,
+    MPIJOBS,
+    MPIJOBS_V1,
     PODS,
     SECRETS,
     SERVICES,
@@ -18,7 +21,7 @@ from tests.contract.plain import Plain, difference
 from tests.contract.requests import Kind, Player, Step, steps
 from tests.contract.servers import Ask, Embedded, Real, Reply
 
-pytestmark = pytest.mark.needs("control-plane", "newest-kubernetes")
+pytestmark = pytest.mark.needs("api-server", "newest-kubernetes")
 MARK = "zz-mark"
 
 
@@ -54,20 +57,31 @@ def stream(player: Player, kind: Kind, since: str, plain: Plain) -> list[Any]:
     return seen
 
 
-@pytest.mark.parametrize(
-    "kind", [CONFIG_MAPS, SECRETS, SERVICES, PODS, JOBS, WIDGETS], ids=lambda k: k.kind
-)
-def test_the_same_answers(kind: Kind, real: Real) -> None:
+KINDS: Final = [
+    (CONFIG_MAPS,),
+    (SECRETS,),
+    (SERVICES,),
+    (PODS,),
+    (JOBS,),
+    (WIDGETS,),
+    (LEASES,),
+    (MPIJOBS, MPIJOBS_V1),  # written and read through either version
+]
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids=lambda kinds: kinds[0].kind)
+def test_the_same_answers(kinds: tuple[Kind, ...], real: Real) -> None:
     """Status, reason, place of errors, warnings, bodies, and what watchers see."""
+    kind = kinds[0]
 
     @settings(
         max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
-    @given(steps([kind]))
+    @given(steps(kinds))
     def same(sequence: list[Step]) -> None:
         told: list[list[Any]] = []
         for api in (Embedded(), real):
-            define_widgets(api)
+            kind.define(api)
             player = Player(api, make_namespace(api))
             plain = Plain(player.namespace, versions=True)
             since = start(player, kind)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -11,12 +10,11 @@ import pytest
 from mpiop.local.client import JOBS, NODES, PODS, Deletion, Json, Resource
 from tests.fake_kubelet import FakeKubelet
 from tests.property.test_histories import job as manifest
-from tests.support.cluster import MPIJOBS, Cluster
+from tests.support.cluster import MPIJOBS, Account, Cluster
 from tests.support.controlplane import ControlPlane
-from tests.support.deployed import rules
 from tests.support.gangs import POD_GROUPS
+from tests.support.installed import install, nothing_forbidden
 from tests.support.live import (
-    OPERATOR,
     await_job,
     await_phase,
     create,
@@ -33,9 +31,6 @@ pytestmark = [pytest.mark.needs("gangs"), pytest.mark.slow]
 POLICIES: Final = ["AtStartup", "WaitForWorkersReady"]
 GROUPS: Final = POD_GROUPS["kubernetes"]
 PRIORITIES: Final = Resource("scheduling.k8s.io/v1", "priorityclasses")
-# What deploy/ grants; the component for this scheduler names its API group.
-GANG: Final = {"apiGroups": ["scheduling.k8s.io"]}
-RIGHTS: Final = (*OPERATOR, *({**rule, **GANG} for rule in rules("components/gang")))
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +39,19 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with ControlPlane(tmp_path_factory.mktemp("gangs")) as found:
         found.cluster.define_mpijobs()
         yield found.cluster
+
+
+@pytest.fixture(scope="module")
+def installed(plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Account:
+    """The operator's account there, with the component for this scheduler."""
+    return install(plane, tmp_path_factory.mktemp("installed"), "gang-kubernetes")
+
+
+@pytest.fixture
+def account(plane: Cluster, installed: Account) -> Iterator[Account]:
+    """Whom to run the operator as; a call that is forbidden fails the test."""
+    with nothing_forbidden(plane, installed):
+        yield installed
 
 
 @attrs.frozen
@@ -124,10 +132,14 @@ class World:
 
 
 @contextmanager
-def world(plane: Cluster, folder: Path, cpus: int, **script: Any) -> Iterator[World]:  # noqa: ANN401
+def world(
+    plane: Cluster,
+    account: Account,
+    cpus: int,
+    **script: Any,  # noqa: ANN401
+) -> Iterator[World]:
     """Run an operator beside a node of its namespace's own."""
     with plane.namespace() as namespace, ExitStack() as stack:
-        account = plane.account(folder, namespace, RIGHTS)
         kubelet = FakeKubelet(plane.client, now, namespace, namespace)
         kubelet.register(cpu=str(cpus))
         stack.callback(_remove, plane, namespace)
@@ -146,10 +158,10 @@ def _remove(plane: Cluster, name: str) -> None:
 @pytest.mark.defect("D5")
 @pytest.mark.parametrize("creation", POLICIES)
 def test_all_pods_are_placed_or_none(
-    plane: Cluster, tmp_path: Path, creation: str
+    plane: Cluster, account: Account, creation: str
 ) -> None:
     """Whenever the launcher is made; and the status says why nothing happens."""
-    with world(plane, tmp_path, cpus=2) as found:
+    with world(plane, account, cpus=2) as found:
         found.submit(creation=creation)
         said = found.says("minCount (3) cannot be satisfied")
         assert said.startswith("3 Pods are scheduled together or not at all: PodGroup")
@@ -167,11 +179,11 @@ def test_all_pods_are_placed_or_none(
 @pytest.mark.compat("gang.launcher")
 @pytest.mark.parametrize("creation", POLICIES)
 def test_two_gangs_that_fit_one_at_a_time_both_finish(
-    plane: Cluster, tmp_path: Path, creation: str
+    plane: Cluster, account: Account, creation: str
 ) -> None:
     """One runs whole while the other waits whole."""
     names = ["one", "two"]
-    with world(plane, tmp_path, cpus=3, launcher_seconds=1e6) as found:
+    with world(plane, account, cpus=3, launcher_seconds=1e6) as found:
         for name in names:
             found.submit(name, creation)
 
@@ -193,10 +205,10 @@ def test_two_gangs_that_fit_one_at_a_time_both_finish(
 
 @pytest.mark.parametrize("creation", POLICIES)
 def test_the_next_attempts_join_the_gang(
-    plane: Cluster, tmp_path: Path, creation: str
+    plane: Cluster, account: Account, creation: str
 ) -> None:
     """A launcher that failed, then a worker that was evicted: both come back in."""
-    with world(plane, tmp_path, cpus=3, launcher_seconds=1e6, exits=[3]) as found:
+    with world(plane, account, cpus=3, launcher_seconds=1e6, exits=[3]) as found:
         found.submit(creation=creation, backoffLimit=1)
         found.until("LauncherRunning")
         found.script.end_launchers()
@@ -210,9 +222,9 @@ def test_the_next_attempts_join_the_gang(
         assert status(found.until("Cleaned"))["result"] == "Succeeded"
 
 
-def test_a_gang_is_suspended_and_resumed(plane: Cluster, tmp_path: Path) -> None:
+def test_a_gang_is_suspended_and_resumed(plane: Cluster, account: Account) -> None:
     """The server keeps a PodGroup while its Pods end; the next ones wait for that."""
-    with world(plane, tmp_path, cpus=3, launcher_seconds=1e6) as found:
+    with world(plane, account, cpus=3, launcher_seconds=1e6) as found:
         found.submit(creation="WaitForWorkersReady", suspend=True)
         found.until("Suspended")
         assert found.group() is None
@@ -231,11 +243,11 @@ def test_a_gang_is_suspended_and_resumed(plane: Cluster, tmp_path: Path) -> None
 
 
 def test_a_gang_has_the_priority_that_its_policy_names(
-    plane: Cluster, tmp_path: Path
+    plane: Cluster, account: Account
 ) -> None:
     """Pods whose priority is not the group's would never be scheduled."""
     meta = {"metadata": {"name": "gang-high"}}
     plane.create_if_missing(PRIORITIES, {**meta, "value": 1000})
-    with world(plane, tmp_path, cpus=3) as found:
+    with world(plane, account, cpus=3) as found:
         found.submit(schedulingPolicy={"priorityClass": "gang-high"})
         assert status(found.until("Cleaned"))["result"] == "Succeeded"

@@ -65,7 +65,6 @@ def test_it_is_applied_created_and_removed(admin: Kubectl) -> None:
     admin.run("rollout", "status", "deployment/mpi-operator")  # restricted, and made
     assert changed(admin.run("apply", STRICT, "-f", whole)[0]) == []
     admin.run("diff", "-f", whole)
-    admin.run("apply", STRICT, "--dry-run=server", "-k", str(DEPLOY))
     admin.run("apply", STRICT, "-k", str(DEPLOY / "overlays" / "ha"))
     admin.run("delete", "-k", str(DEPLOY / "base"))
     assert CRD in admin.run("get", "crd", "-o", "name")[0]
@@ -118,13 +117,18 @@ class Tenant:
 
 
 @contextmanager
-def tenant(cluster: Cluster, admin: Kubectl, refused: str = "") -> Iterator[Tenant]:
+def tenant(
+    cluster: Cluster,
+    admin: Kubectl,
+    refused: str = "",
+    components: tuple[str, ...] = APART,
+) -> Iterator[Tenant]:
     """A namespace with an operator of its own; perhaps one right is missing."""
     admin.run("apply", STRICT, "-k", str(DEPLOY / "crd"))
     with cluster.namespace() as name:
         folder = admin.folder / "tenant"
         folder.mkdir()
-        text = composed(folder, *APART, namespace=name)
+        text = composed(folder, *components, namespace=name)
         found = [without(refused, one) for one in objects(text)]
         apply = ("apply", STRICT, "-f", "-")
         Kubectl(admin.folder, name).run(*apply, stdin=yaml.safe_dump_all(found))
@@ -164,6 +168,29 @@ def test_a_namespaced_operator_runs_a_job(
         resource.prlimit(found.process.process.pid, *no_file)
         policy: dict[str, object] = {"ttlSecondsAfterFinished": 3600}
         create(bare_cluster, found.name, job(2, shell, policy))
+        done = await_phase(bare_cluster, found.name, "pi", "Succeeded")
+        assert done["status"]["result"] == "Succeeded"
+
+
+def test_a_job_says_that_kubectl_exec_is_not_installed(
+    bare_cluster: Cluster, admin: Kubectl
+) -> None:
+    """By the right that is missing; once it is installed, the job goes on."""
+    with (
+        tenant(bare_cluster, admin, components=APART[1:]) as found,
+        playing(bare_cluster, found.name),
+    ):
+        create(bare_cluster, found.name, job(2, "KubectlExec", {}))
+        told = await_job(
+            bare_cluster,
+            found.name,
+            "pi",
+            lambda one: status(one).get("reason") == "Denied",
+        )
+        missing = 'cannot create resource "serviceaccounts"'
+        assert missing in told["status"]["message"]
+        text = composed(admin.folder / "tenant", *APART, namespace=found.name)
+        Kubectl(admin.folder, found.name).run("apply", "-f", "-", stdin=text)
         done = await_phase(bare_cluster, found.name, "pi", "Succeeded")
         assert done["status"]["result"] == "Succeeded"
 

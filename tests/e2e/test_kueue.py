@@ -1,7 +1,6 @@
 """Kueue's contract: what it writes into a job and what it reads, played by a test."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +19,14 @@ REAL = pytest.param("real", marks=[pytest.mark.needs("kubernetes"), pytest.mark.
 
 
 @pytest.fixture(params=["embedded", REAL])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """Each server in turn."""
     if request.param == "embedded":
         yield Virtual(**NODE_LABELS)
         return
-    with real(request.getfixturevalue("control_plane"), tmp_path, **NODE_LABELS) as one:
+    cluster = request.getfixturevalue("control_plane")
+    account = request.getfixturevalue("operator_account")
+    with real(cluster, account, **NODE_LABELS) as one:
         yield one
 
 

@@ -86,6 +86,7 @@ def test_a_launcher_job_that_a_user_deletes_is_a_failed_attempt(
     with scene(control_plane) as found:
         found.submit(policy={"backoffLimit": 1})
         found.until_phase("LauncherRunning")
+        workers = {uid(found, name) for name in found.names(PODS, WORKER)}
         found.script.finishes = False  # its process takes its time to end
         found.delete(JOBS, FIRST, policy)
         found.eventually(lambda: leaving(found, LAUNCHER), "the Pod is going")
@@ -98,6 +99,8 @@ def test_a_launcher_job_that_a_user_deletes_is_a_failed_attempt(
         assert "the launcher was deleted" in why["message"]
         found.until(lambda told: told["phase"] == "LauncherRunning")
         assert found.names(JOBS) == [SECOND]
+        # Nobody has seen its process end: ranks may have lived on in the old ones.
+        assert not workers & {uid(found, name) for name in found.names(PODS, WORKER)}
         found.succeeds()
         assert found.most_launchers() == 1
 
@@ -193,6 +196,11 @@ def test_a_launcher_pod_that_may_still_run_holds_the_next_one_back(
         found.eventually(lambda: FIRST in found.names(JOBS), "the launcher's Job")
         found.until_phase("LauncherRunning")
         assert found.status()["restarts"] == 0
+
+
+def uid(found: Scene, name: str) -> str:
+    """Read a Pod's uid."""
+    return str(found.get(PODS, name)["metadata"]["uid"])
 
 
 def leaving(found: Scene, selector: str) -> bool:

@@ -12,7 +12,7 @@ from tests.support.audit import Request
 from tests.support.cluster import MPIJOBS, Account, Cluster
 from tests.support.controlplane import ControlPlane, Options
 from tests.support.copies import copy, left
-from tests.support.http import AGENT
+from tests.support.installed import install, nothing_forbidden
 from tests.support.live import create, operating
 from tests.support.manifests import job
 from tests.support.scene import scene
@@ -26,11 +26,11 @@ BARE: Final = Options(
 )
 
 
-def sent(cluster: Cluster) -> list[Request]:
+def sent(cluster: Cluster, account: Account) -> list[Request]:
     """List what the operator has sent, apart from asking for its rights."""
     asked = "selfsubjectaccessreviews"
-    found = cluster.audit.requests()
-    return [one for one in found if one.agent != AGENT and one.resource != asked]
+    found = cluster.audit.requests(user=account.user)
+    return [one for one in found if one.resource != asked]
 
 
 def versions(cluster: Cluster) -> dict[str, str]:
@@ -60,6 +60,7 @@ def test_finished_jobs_cost_a_new_operator_nothing(
 
     with ControlPlane(tmp_path / "plane", BARE) as plane:
         cluster = plane.cluster
+        account = install(cluster, tmp_path)
         cluster.define_mpijobs()
         cluster.client.create(NAMESPACES, {"metadata": {"name": PLACE}})
         copy(cluster, PLACE, original, [f"done-{n}" for n in range(FINISHED)])
@@ -67,7 +68,10 @@ def test_finished_jobs_cost_a_new_operator_nothing(
         assert len(before) == FINISHED
         create(cluster, PLACE, job("fresh", "true", shell="SSH"))
         begin = time.monotonic()
-        with operating(cluster, PLACE) as operator:
+        with (
+            nothing_forbidden(cluster, account),
+            operating(account, PLACE) as operator,
+        ):
             cluster.eventually(
                 lambda: cluster.find(PODS, PLACE, "fresh-worker-0"), "a Pod is made"
             )
@@ -76,7 +80,7 @@ def test_finished_jobs_cost_a_new_operator_nothing(
                 lambda: reconciled(operator) > FINISHED, "each job was looked at"
             )
             time.sleep(1)  # in which a write on its way arrives
-        ours = sent(cluster)
+        ours = sent(cluster, account)
         made = [one.name for one in ours if one.writes]
         assert "fresh-worker-0" in made
         assert [name for name in made if not name.startswith("fresh")] == []

@@ -1,15 +1,19 @@
 """Rights that are missing on a real API server: named, and missed no longer later."""
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.live import OPERATOR, operating
+from tests.support.deployed import rules
+from tests.support.live import operating
 from tests.support.process import operator
 from tests.support.scene import scene
 
 pytestmark = [pytest.mark.needs("kubernetes"), pytest.mark.slow]
+# What deploy/ lets the operator do, for an account in one namespace alone.
+OPERATOR: Final = tuple(rules("base", "components/kubectl-exec"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from mpiop.local.client import CONFIG_MAPS, CRDS, JOBS, PODS, Deletion
 from tests.support.cluster import Account, Cluster
 from tests.support.controlplane import ControlPlane
-from tests.support.installed import install
+from tests.support.installed import install, nothing_forbidden
 from tests.support.live import operating
 from tests.support.process import operator, until
 from tests.support.scene import scene
@@ -54,18 +54,20 @@ def test_a_server_that_is_away_costs_no_second_launcher(
     cluster = plane.cluster
     ready = phase != "Created"
     with operating(account), scene(cluster, workers_ready=ready) as found:
-        found.submit(launcherCreationPolicy="WaitForWorkersReady")
-        found.until_phase(phase)
-        found.eventually(lambda: len(found.names(PODS)) >= 2, "its workers are there")
-        before = listed(cluster, account)
+        with nothing_forbidden(cluster, account):
+            found.submit(launcherCreationPolicy="WaitForWorkersReady")
+            found.until_phase(phase)
+            found.eventually(lambda: len(found.names(PODS)) >= 2, "workers are there")
+            before = listed(cluster, account)
         meta = {"metadata": {"name": "passes", "namespace": found.namespace}}
         cluster.client.create(CONFIG_MAPS, meta)  # a version no watch of Pods saw
         plane.stop_server()
         time.sleep(DOWN_SECONDS)
-        plane.start_server()
-        found.script.workers_ready = True
-        assert found.succeeds()["restarts"] == 0
-        assert found.until_phase("Cleaned")["result"] == "Succeeded"
+        plane.start_server()  # before it is ready it does not know who may do what
+        with nothing_forbidden(cluster, account):
+            found.script.workers_ready = True
+            assert found.succeeds()["restarts"] == 0
+            assert found.until_phase("Cleaned")["result"] == "Succeeded"
         assert found.names(JOBS) == ["pi-launcher"]
         assert len(found.names(PODS)) == 1
         assert listed(cluster, account) > before
@@ -80,6 +82,7 @@ def test_a_definition_that_is_missing_is_waited_for(
     cluster.client.delete(CRDS, definition, Deletion())
     cluster.eventually(lambda: cluster.find(CRDS, "", name) is None, "it is gone")
     with (
+        nothing_forbidden(cluster, account),
         operator(account.kubeconfig, "--leader-elect=false") as one,
         scene(cluster) as found,
     ):

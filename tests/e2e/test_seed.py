@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from mpiop.local.client import CRDS, JOBS, PODS, ApiError
 from tests.e2e.kubectl import Kubectl
 from tests.support.cluster import Account, Cluster
 from tests.support.commands import SAMPLES
-from tests.support.deployed import NAME, ONE_FILE, composed, objects, only
+from tests.support.deployed import NAME, ONE_FILE, composed, only
 from tests.support.gangs import DEFINITIONS, POD_GROUPS
 from tests.support.installed import kubectl, nothing_forbidden
 from tests.support.live import playing
@@ -35,7 +34,7 @@ def user(bare_cluster: Cluster, tmp_path: Path) -> Iterator[Kubectl]:
             install.run("create", "-f", str(ONE_FILE))
             install.run("rollout", "status", "deployment/mpi-operator")
             yield found
-            install.run("delete", "-f", str(ONE_FILE))
+            install.run("delete", "--ignore-not-found", "-f", str(ONE_FILE))
 
 
 @pytest.fixture
@@ -126,13 +125,10 @@ def test_a_v1_user_with_volcano(
     bare_cluster.create_if_missing(CRDS, DEFINITIONS["volcano"])
     folder = user.folder / "gang"
     folder.mkdir()
-    rights = [
-        one
-        for one in objects(composed(folder, "gang-volcano"))
-        if one["metadata"]["name"] == "mpi-operator-gang"
-    ]
-    manifests = yaml.safe_dump_all(rights)
-    Kubectl(user.folder, NAME).run("create", "-f", "-", stdin=manifests)
+    manifests = composed(folder, "kubectl-exec", "gang-volcano")
+    Kubectl(user.folder, NAME).run(
+        "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifests
+    )
     flags = [*installed_flags(), "-namespace", user.namespace]
     with (
         nothing_forbidden(bare_cluster, account),

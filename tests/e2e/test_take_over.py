@@ -1,14 +1,12 @@
 """Jobs that earlier operators left half-way, on a real API server, with its rights."""
 
-from pathlib import Path
-
 import pytest
 
 from mpiop.local.client import JOBS, PODS, Json
 from mpiop.reconcile import names
 from tests.fake_kubelet import FakeKubelet
-from tests.support.cluster import Cluster
-from tests.support.live import NODE, OPERATOR, await_job, now, operating, playing
+from tests.support.cluster import Account, Cluster
+from tests.support.live import NODE, await_job, now, operating, playing
 from tests.support.upstream import TRAINING, V1, V2, Upstream, mpijob
 
 
@@ -26,12 +24,11 @@ def launchers(cluster: Cluster, namespace: str) -> list[Json]:
 @pytest.mark.compat("take-over")
 @pytest.mark.parametrize("flavour", [V2, V1, TRAINING])
 def test_a_running_launcher_is_taken_over(
-    control_plane: Cluster, tmp_path: Path, flavour: str
+    control_plane: Cluster, operator_account: Account, flavour: str
 ) -> None:
     """It is labelled, observed to its end and cleaned up; none is made beside it."""
     version = V2 if flavour == V2 else V1
     with control_plane.namespace() as namespace:
-        account = control_plane.account(tmp_path, namespace, OPERATOR)
         kubelet = FakeKubelet(control_plane.client, now, NODE, namespace)
         job = mpijob(version, cleanPodPolicy="All")
         upstream = Upstream(control_plane.client, job, flavour, namespace)
@@ -48,7 +45,7 @@ def test_a_running_launcher_is_taken_over(
                 ]
             )
             node.held = {before["metadata"]["name"]}
-            with operating(account, namespace):
+            with operating(operator_account, namespace):
                 await_job(
                     control_plane,
                     namespace,

@@ -122,14 +122,18 @@ def test_nulls_and_empty_lists_vanish() -> None:
 
 
 def test_times_become_utc_seconds() -> None:
-    """metav1.Time has seconds, MicroTime six digits."""
+    """metav1.Time has seconds, MicroTime six digits, as it must be written."""
     obj = pod()
     obj["metadata"]["deletionTimestamp"] = "2024-05-01T10:00:00.25+02:00"
     decode(POD, obj)
     assert obj["metadata"]["deletionTimestamp"] == "2024-05-01T08:00:00Z"
-    lease = {"spec": {"renewTime": "2024-05-01T10:00:00.25Z"}}
-    decode(Gvk("coordination.k8s.io/v1", "Lease"), lease)
+    gvk = Gvk("coordination.k8s.io/v1", "Lease")
+    lease = {"spec": {"renewTime": "2024-05-01T12:00:00.250000+02:00"}}
+    decode(gvk, lease)
     assert lease["spec"]["renewTime"] == "2024-05-01T10:00:00.250000Z"
+    for text in ("2024-05-01T10:00:00Z", "2024-05-01T10:00:00.25Z"):
+        with pytest.raises(DecodeError, match=r"05\.000000Z07:00"):
+            decode(gvk, {"spec": {"renewTime": text}})
 
 
 @pytest.mark.parametrize("gvk", BUILTINS, ids=str)

@@ -442,6 +442,34 @@ def test_a_disrupted_launcher_is_retried_for_free() -> None:
     assert created(raised) == [f"{NAME}-launcher-r1"]
 
 
+@pytest.mark.compat("launcher.retries")
+@pytest.mark.parametrize(
+    ("before", "limit", "result", "attempt", "made"),
+    [
+        (9, 0, None, 10, [f"{NAME}-launcher-r10"]),
+        (10, 1, None, 11, []),
+        (10, 0, "Failed", 10, []),
+    ],
+)
+def test_ten_disruptions_are_free_and_the_next_one_is_not(
+    before: int, limit: int, result: str | None, attempt: int, made: list[str]
+) -> None:
+    """From the eleventh on backoffLimit decides, and the back-off is kept."""
+    job = running(backoffLimit=limit)
+    job["status"]["recorded"] |= {"attempt": before, "disruptions": before}
+    pod = ended(launcher_pod(before), terminated(143, -2), "Failed")
+    pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
+    failed = launcher_job(before, "Failed", reason="PodFailurePolicy")
+
+    actions = step(snapshot(job, *base(), *WORKERS, failed, pod))
+
+    told = status_of(actions)
+    assert told.get("result") == result
+    assert told["recorded"]["attempt"] == attempt
+    assert told["recorded"]["disruptions"] == 10
+    assert created(actions) == made
+
+
 def test_a_deleted_launcher_job_is_a_failed_attempt() -> None:
     """The Job is gone after a start: its workers go, then the attempt is raised."""
     job = running(backoffLimit=1)

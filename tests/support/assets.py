@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,12 +26,8 @@ VERSIONS: Final[Mapping[str, tuple[str, str]]] = {
     "1.33": ("k8s-1.33.mod", ""),
     DEFAULT: ("go.mod", "node"),
 }
-SERVERS: Final = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-)
+API_SERVER: Final = ("etcd", "kube-apiserver")  # all that a folder of envtest's has
+SERVERS: Final = (*API_SERVER, "kube-controller-manager", "kube-scheduler")
 NODE: Final = ("kubelet", "kube-proxy", "coredns")
 _STAMP: Final = "k8s.io/component-base/version."
 _MINOR: Final = re.compile(r"v1\.(\d+)")
@@ -41,10 +37,10 @@ class BuildError(RuntimeError):
     """The control plane cannot be built here; the text says why."""
 
 
-def missing() -> str:
-    """Say why there is no control plane at hand; "" where there is one."""
+def missing(needed: Sequence[str] = SERVERS) -> str:
+    """Say why these programs are not at hand; "" where they are."""
     folder = wanted()
-    lost = [name for name in SERVERS if not os.access(folder / name, os.X_OK)]
+    lost = [name for name in needed if not os.access(folder / name, os.X_OK)]
     if not lost:
         return ""
     if "KUBEBUILDER_ASSETS" in os.environ:

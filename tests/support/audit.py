@@ -33,6 +33,7 @@ POLICY: Final = {
 }
 _READS: Final = frozenset({"get", "list", "watch"})
 _PATIENCE: Final = 10.0
+_TOKEN: Final = "authentication.kubernetes.io/credential-id"
 
 
 @attrs.frozen
@@ -43,6 +44,7 @@ class Request:
         user: as it was authenticated, or impersonated.
         resource: in the plural; with its subresource, such as `pods/exec`.
         code: of the answer; 0 where the answer was cut off.
+        token: tells the tokens of one ServiceAccount apart.
     """
 
     user: str
@@ -53,6 +55,7 @@ class Request:
     name: str
     code: int
     message: str = ""
+    token: str = ""
 
     @property
     def writes(self) -> bool:
@@ -130,4 +133,5 @@ def _request(event: dict[str, Any]) -> Request:
         name=place.get("name", ""),
         code=answer.get("code", 0),
         message=answer.get("message", ""),
+        token="".join(user.get("extra", {}).get(_TOKEN, ())),
     )

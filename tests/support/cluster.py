@@ -29,11 +29,10 @@ from tests.support.http import Http
 
 PATIENCE: Final = 60.0
 LOOK_SECONDS: Final = 0.03  # before looking again, and ten times as long in the end
-RBAC: Final = "rbac.authorization.k8s.io/v1"
+_RBAC_GROUP: Final = "rbac.authorization.k8s.io"
+RBAC: Final = f"{_RBAC_GROUP}/v1"
 ROLES: Final = Resource(RBAC, "roles")
 ROLE_BINDINGS: Final = Resource(RBAC, "rolebindings")
-CLUSTER_ROLES: Final = Resource(RBAC, "clusterroles")
-CLUSTER_ROLE_BINDINGS: Final = Resource(RBAC, "clusterrolebindings")
 REVIEWS: Final = Resource("authorization.k8s.io/v1", "subjectaccessreviews")
 MPIJOBS: Final = Resource("kubeflow.org/v2beta1", "mpijobs")
 CRD_FILE: Final = Path(__file__).parents[2] / "deploy" / "crd" / "mpijobs.yaml"
@@ -169,25 +168,18 @@ class Cluster:
             if error.reason != "AlreadyExists":
                 raise
 
-    def account(
-        self, folder: Path, namespace: str, rules: Rules, cluster_rules: Rules = ()
-    ) -> Account:
-        """Make a ServiceAccount that may do this in its namespace, that everywhere."""
+    def account(self, folder: Path, namespace: str, rules: Rules) -> Account:
+        """Make a ServiceAccount that may do this in its namespace."""
         name = f"account-{next(self._numbers)}"
         where = {"metadata": {"name": name, "namespace": namespace}}
         self.client.create(SERVICE_ACCOUNTS, where)
         self.client.create(ROLES, {**where, "rules": list(rules)})
         subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
-        self.client.create(ROLE_BINDINGS, {**where, **_binding("Role", name, subject)})
-        if cluster_rules:
-            meta = {"metadata": {"name": f"{namespace}-{name}"}}
-            self.client.create(CLUSTER_ROLES, {**meta, "rules": list(cluster_rules)})
-            bound = _binding("ClusterRole", f"{namespace}-{name}", subject)
-            self.client.create(CLUSTER_ROLE_BINDINGS, {**meta, **bound})
+        role = {"apiGroup": _RBAC_GROUP, "kind": "Role", "name": name}
+        bound = {"roleRef": role, "subjects": [subject]}
+        self.client.create(ROLE_BINDINGS, {**where, **bound})
         account = self.log_in(folder, namespace, name)
         self.await_right(account.user, namespace, rules[0])
-        if cluster_rules:
-            self.await_right(account.user, "", cluster_rules[0])
         return account
 
     def grant(self, account: Account, namespace: str, rules: Rules) -> None:
@@ -239,11 +231,6 @@ class Cluster:
                 return False
             raise
         return True
-
-
-def _binding(kind: str, name: str, subject: Json) -> dict[str, Any]:
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
-    return {"roleRef": role, "subjects": [subject]}
 
 
 def _current(config: Any) -> Any:  # noqa: ANN401 (a kubeconfig)

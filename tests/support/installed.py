@@ -10,7 +10,7 @@ import yaml
 
 from tests.e2e.kubectl import Kubectl
 from tests.support.cluster import Account, Cluster
-from tests.support.deployed import NAME, objects, rendered
+from tests.support.deployed import NAME, composed, objects, rendered, roles
 
 _PODS: Final = "Deployment"  # no node runs them; a test runs the operator itself
 
@@ -21,12 +21,24 @@ def kubectl(cluster: Cluster, folder: Path, namespace: str = "default") -> Kubec
     return Kubectl(folder, namespace)
 
 
-def install(cluster: Cluster, folder: Path) -> Account:
-    """Install the one file without its Deployment; give the operator's account."""
-    wanted = [one for one in objects(rendered("v1")) if one["kind"] != _PODS]
+def install(cluster: Cluster, folder: Path, *components: str) -> Account:
+    """Install the one file without its Deployment; give the operator's account.
+
+    Args:
+        cluster: where.
+        folder: keeps the account's kubeconfig.
+        components: what of deploy/components is installed with it.
+    """
+    text = rendered("v1")
+    if components:
+        text += "---\n" + composed(folder, *components)
+    wanted = [one for one in objects(text) if one["kind"] != _PODS]
     apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
     kubectl(cluster, folder, NAME).run(*apply, stdin=yaml.safe_dump_all(wanted))
-    return cluster.log_in(folder, NAME, NAME)
+    account = cluster.log_in(folder, NAME, NAME)
+    for role in roles(text):
+        cluster.await_right(account.user, NAME, role["rules"][-1])  # bears no name
+    return account
 
 
 @contextmanager

@@ -19,13 +19,10 @@ from mpiop.k8s.settings import Settings
 from mpiop.local.client import NODES, PODS, ApiError, Json, Resource
 from tests.fake_kubelet import FakeKubelet
 from tests.support.cluster import MPIJOBS, Account, Cluster
-from tests.support.deployed import rules
 from tests.support.script import Script
 
 NODE: Final = "mpiop-test-node"
 PERIOD: Final = 0.2  # each look is a list of Pods
-# What deploy/ lets the operator do, for an account in one namespace alone.
-OPERATOR: Final = tuple(rules("base", "components/kubectl-exec"))
 _STOPPING: Final = 30.0
 _MOVED_ON: Final = frozenset({404, 409})
 _ITS_OWN: Final = 500  # from here on it is the server's failure

@@ -70,9 +70,19 @@ def other_user() -> str:
     return f"user nobody cannot run this environment: {said[-1]}"
 
 
+def api_server() -> str:
+    """Whether an API server of our own can be started, with nothing beside it."""
+    return _another() or assets.missing(assets.API_SERVER)
+
+
 def control_plane() -> str:
     """Whether a control plane of our own can be started."""
-    return assets.missing()
+    return _another() or assets.missing()
+
+
+def _another() -> str:
+    named = "MPIOP_E2E_KUBECONFIG"
+    return f"{named} names the cluster to test" if os.environ.get(named) else ""
 
 
 def gangs() -> str:
@@ -85,7 +95,7 @@ def gangs() -> str:
 
 def newest() -> str:
     """Whether that control plane answers word for word as the embedded server does."""
-    if control_plane():
+    if api_server():
         return ""  # who asks that server needs it by another name
     is_newest = assets.wanted_minor() == assets.DEFAULT
     return "" if is_newest else f"these answers are those of {assets.DEFAULT}"
@@ -101,7 +111,7 @@ def node() -> str:
     """Whether a real node can be started here."""
     from tests.e2e.node.node import missing
 
-    return control_plane() or missing()
+    return assets.missing() or missing()
 
 
 CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
@@ -111,6 +121,7 @@ CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
     "root": root,
     "other-user": other_user,
     "kubernetes": kubernetes,
+    "api-server": api_server,
     "control-plane": control_plane,
     "node": node,
     "gangs": gangs,

@@ -7,7 +7,6 @@ the story waits for real.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final, Protocol
 
 from mpiop.local.client import NODES, PODS, Client, Deletion, Json
@@ -15,7 +14,7 @@ from mpiop.reconcile.plan import plan
 from tests.fake_kubelet import FakeKubelet
 from tests.support.cluster import Account, Cluster
 from tests.support.harness import Harness
-from tests.support.live import OPERATOR, create, now, operating, playing
+from tests.support.live import create, now, operating, playing
 from tests.support.script import Script
 
 REST_SECONDS: Final = 2.0  # what would still happen on a real server begins by then
@@ -101,10 +100,9 @@ class Real:
 
 
 @contextmanager
-def real(cluster: Cluster, folder: Path, **labels: str) -> Iterator[Real]:
+def real(cluster: Cluster, account: Account, **labels: str) -> Iterator[Real]:
     """Run an operator in a namespace of its own, which has a node with these labels."""
     with cluster.namespace() as namespace:
-        account = cluster.account(folder, namespace, OPERATOR)
         kubelet = FakeKubelet(cluster.client, now, namespace, namespace)
         kubelet.register(**labels)
         try:

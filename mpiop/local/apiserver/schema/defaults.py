@@ -188,6 +188,10 @@ def _crd(crd: dict[str, Any]) -> None:
     spec.setdefault("conversion", {}).setdefault("strategy", "None")
 
 
+def _lease(lease: dict[str, Any]) -> None:
+    lease.setdefault("spec", {})
+
+
 _RBAC: Final = f"{_RBAC_GROUP}/v1"
 _DEFAULTS: Final[dict[Gvk, Callable[[dict[str, Any]], None]]] = {
     Gvk("v1", "Pod"): default_pod,
@@ -197,6 +201,7 @@ _DEFAULTS: Final[dict[Gvk, Callable[[dict[str, Any]], None]]] = {
     Gvk("batch/v1", "Job"): _job,
     Gvk(_RBAC, "RoleBinding"): _binding,
     Gvk(_RBAC, "ClusterRoleBinding"): _binding,
+    Gvk("coordination.k8s.io/v1", "Lease"): _lease,
     Gvk("discovery.k8s.io/v1", "EndpointSlice"): _endpoint_slice,
     Gvk("scheduling.k8s.io/v1", "PriorityClass"): _priority_class,
     Gvk("apiextensions.k8s.io/v1", "CustomResourceDefinition"): _crd,

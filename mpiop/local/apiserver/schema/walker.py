@@ -15,6 +15,7 @@ from .quantity import canonical_quantity
 from .structure import Node, structure
 
 _ABSENT: Final = object()
+_MICRO: Final = re.compile(r":\d\d\.\d{6}\D")
 _RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
 )
@@ -156,6 +157,9 @@ def _time(text: str) -> str:
 
 
 def _microtime(text: str) -> str:
+    if _MICRO.search(text) is None:  # any other number of digits is refused
+        wanted = "2006-01-02T15:04:05.000000Z07:00"
+        raise ValueError(f'parsing time "{text}" as "{wanted}": not of that form')
     return _instant(text).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
