@@ -140,7 +140,7 @@ def test_there_and_back(
             await_phase(cluster, stays.namespace, "back", "LauncherRunning")
         is_alone(cluster, stays)
         follow(admin, back)
-        admin.run("apply", "-f", "-", stdin=theirs.manifest())
+        admin.run("apply", "-f", "-", stdin=theirs.manifest(namespace=False))
         admin.run(*ROLLED_OUT)
         goes_back(cluster, stays.namespace, place)
         outcome = admin.outcome(*FORCE, stdin=crd)

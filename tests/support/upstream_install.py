@@ -11,15 +11,14 @@ _LABELS: Final = {"app": "mpi-operator"}
 _RBAC: Final = "rbac.authorization.k8s.io"
 
 
-def manifest() -> str:
-    """Give it as JSON: ours has the same namespace, account and Deployment by name."""
-    items = [
-        _object("v1", "Namespace", ""),
-        _object("v1", "ServiceAccount"),
-        _role(),
-        _binding(),
-        _deployment(),
-    ]
+def manifest(*, namespace: bool = True) -> str:
+    """Give it as JSON: ours has the same namespace, account and Deployment by name.
+
+    Args:
+        namespace: else it goes into the one that is there, as a chart does.
+    """
+    items = [_object("v1", "Namespace", "")] if namespace else []
+    items += [_object("v1", "ServiceAccount"), _role(), _binding(), _deployment()]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
