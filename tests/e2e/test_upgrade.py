@@ -65,7 +65,7 @@ def follow(admin: Kubectl, steps: list[str]) -> None:
     """Run commands as they are written, from the checkout's folder."""
     for step in steps:
         words = shlex.split(step)
-        here = [str(ROOT / word) if "/" in word else word for word in words]
+        here = [str(ROOT / word) if (ROOT / word).exists() else word for word in words]
         admin.run(*here)
 
 
