@@ -31,8 +31,8 @@ def debian(root: Path, packages: Sequence[str]) -> None:
         )
 
 
-def mirror() -> str:
-    """Give the mirror that this machine's own apt uses for the suite."""
+def mirror(suite: str = SUITE) -> str:
+    """Give the mirror that this machine's own apt uses for a suite."""
     told = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(CODENAME) $(SITE)/ $(REPO_URI)"],
         check=True,
@@ -41,9 +41,9 @@ def mirror() -> str:
     ).stdout
     for line in told.splitlines():
         codename, _, uri = line.split(" ", 2)
-        if codename == SUITE:
+        if codename == suite:
             return uri
-    raise LookupError(f"apt knows no mirror of {SUITE}: add one to its sources")
+    raise LookupError(f"apt knows no mirror of {suite}: add one to its sources")
 
 
 def install(requirements: Path, target: Path, *, whole: bool = False) -> None:

@@ -1,5 +1,7 @@
 """What deploy/ renders to: valid, of this version, in step with the code."""
 
+import re
+import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,6 +145,17 @@ def test_the_docs_kustomization_is_one(tmp_path: Path) -> None:
     assert images(found) == [f"registry.example/hpc/mpiop:{__version__}"] * 2
     bound = only(found, "ClusterRoleBinding", "mpi-operator-kubectl-exec")
     assert bound["subjects"][0]["namespace"] == NAME
+
+
+def test_the_readmes_install_names_ones_own_image() -> None:
+    """Its `sed` over the one file reaches both images."""
+    root = ONE_FILE.parents[2]
+    page = (root / "README.md").read_text(encoding="utf-8")
+    [own] = re.findall(r"^ +IMAGE=(.*)$", page, re.MULTILINE)
+    [sed] = re.findall(r"^ +(sed .*mpi-operator\.yaml) \|", page, re.MULTILINE)
+    command = ["sh", "-c", f"IMAGE={own}; {sed}"]
+    told = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert images(told.stdout) == [own, own]
 
 
 def test_the_embedded_server_takes_what_it_knows(tmp_path: Path) -> None:

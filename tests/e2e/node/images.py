@@ -113,7 +113,8 @@ def _pause(folder: Path, target: Path) -> None:
 
 
 def _operator(folder: Path, target: Path) -> None:
-    below = _cached("base", [_LOCK, _IMAGE / "packages.txt"], _base)
+    sources = [_IMAGE / name for name in ("packages.txt", "pins.py", "bill.py")]
+    below = _cached("base", [_LOCK, *sources], _base)
     operator.code(folder / "code.tar")
     archive.write([below, folder / "code.tar"], [operator.config()], target)
 

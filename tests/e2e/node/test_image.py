@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from deploy.image import __main__ as operator
-from deploy.image import bill
+from deploy.image import bill, pins
+from mpiop import __version__
 from tests.e2e.node import images
 from tests.e2e.node.stage import TOLD
 
@@ -51,14 +52,18 @@ def compressed(archive: tarfile.TarFile, layer: tarfile.TarInfo) -> int:
     return found + len(engine.flush())
 
 
-def test_its_bill_lists_what_is_in_it(built: Path, tmp_path: Path) -> None:
-    """Every package that left its traces, with a version, and no other."""
+def test_its_bill_lists_what_is_in_it(
+    built: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Every package that left its traces, with a version, and no other; and mpiop."""
     names = list(unpacked(built, tmp_path))
     debian = {found[1] for name in names if (found := DEBIAN.fullmatch(name))}
     python = {found[1] for name in names if (found := PYTHON.fullmatch(name))}
 
-    told = json.loads(bill.bill(tmp_path, tmp_path / operator.SITE))
+    told = json.loads((tmp_path / bill.PLACE).read_text("utf-8"))
 
+    other = "; ".join(pins.differences(tmp_path, pins.read())) or "nothing"
+    record_property(TOLD, f"the operator's image beside packages.lock: {other}")
     listed = {
         tuple(one["purl"].split("@")[0].split("/", 1)) for one in told["components"]
     }
@@ -68,19 +73,22 @@ def test_its_bill_lists_what_is_in_it(built: Path, tmp_path: Path) -> None:
     assert {name for kind, name in listed if kind == "pkg:pypi"} == {
         re.sub(r"[-_.]+", "-", name).lower() for name in python
     }
+    assert "./opt/mpiop/mpiop/__init__.py" in names
+    [own] = [one for one in told["components"] if one["name"] == "mpiop"]
+    assert own["version"] == __version__
     assert {"python3.11-minimal", "libc6"} <= debian
     assert {"kubernetes", "orjson", "httptools"} <= python
     assert all(one["version"] for one in told["components"])
 
 
 def unpacked(built: Path, target: Path) -> Iterator[str]:
-    """Unpack what a bill is made from; give the names of all files."""
+    """Unpack the bill, and what dpkg knows; give the names of all files."""
     with tarfile.open(built) as archive:
         for place in [one for one in archive if one.name.endswith(".tar")]:
             with tarfile.open(fileobj=archive.extractfile(place)) as layer:
                 for one in layer:
                     yield one.name
-                    if ".dist-info/" in one.name or one.name.endswith("dpkg/status"):
+                    if one.name.endswith(("dpkg/status", bill.PLACE)):
                         layer.extract(one, target, filter="data")
 
 
