@@ -21,11 +21,13 @@ TAIL_LINES: Final = 40
 SHOWN_LINES: Final = 5
 # How long a worker's end may take to reach us after the launcher's, though it came
 # first: each Pod is told of by a kubelet of its own, in its own time. It is counted
-# from when the Job was told, and as late as that was, as much longer a worker's end
-# may take: a busy kubelet was seen to be eight seconds late. An exit code of 0 is not
-# believed before; where a remote start ended badly, much later. A failure that may be
-# a worker's is not put down to the program before.
+# from when the Job was told, and as late as that was, three times as much longer a
+# worker's end may take: a busy kubelet was seen to be eight seconds late, and to tell
+# of one Pod long after the other. An exit code of 0 is not believed before; where a
+# remote start ended badly, much later. A failure that may be a worker's is not put down
+# to the program before.
 SETTLE_SECONDS: Final = 1.5
+LATER: Final = 3.0
 DOUBT_SECONDS: Final = 10.0
 ROUNDED_SECONDS: Final = 1.0  # by which two times of the API may differ for nothing
 
@@ -185,7 +187,7 @@ def settles_in(facts: Facts) -> float | None:
         return None
     told = job.ended or finished
     late = max(0.0, (told - finished).total_seconds() - ROUNDED_SECONDS)
-    wait = min(SETTLE_SECONDS + late, DOUBT_SECONDS)
+    wait = min(SETTLE_SECONDS + LATER * late, DOUBT_SECONDS)
     if doubtful and not failed:
         wait = DOUBT_SECONDS
     age = facts.since(max(told, finished))
