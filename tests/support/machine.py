@@ -111,7 +111,14 @@ def node() -> str:
     """Whether a real node can be started here."""
     from tests.e2e.node.node import missing
 
-    return assets.missing() or missing()
+    return _another() or assets.missing() or missing()
+
+
+def mpi() -> str:
+    """Whether Pods can run every MPI: on a node of ours, or on a named cluster."""
+    if not os.environ.get("MPIOP_E2E_KUBECONFIG"):
+        return node()
+    return "" if os.environ.get("MPIOP_E2E_IMAGES") else "MPIOP_E2E_IMAGES names none"
 
 
 CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
@@ -124,6 +131,7 @@ CAPABILITIES: Final[Mapping[str, Callable[[], str]]] = {
     "api-server": api_server,
     "control-plane": control_plane,
     "node": node,
+    "mpi": mpi,
     "gangs": gangs,
     "newest-kubernetes": newest,
 }

@@ -4,6 +4,7 @@ Each succeeds where there is nothing to do. What killed sessions left goes, too.
 
 `deaths` starts one, and measures how soon a worker's death stands in the status.
 `figures` starts one, installs the operator and prints what a job's start costs there.
+`images` builds the tests' images, for other clusters, and says where they are.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import signal
 import sys
 from typing import Final
 
-from tests.e2e.node import deaths, figures
+from tests.e2e.node import deaths, figures, images
 from tests.e2e.node.holder import Holder
 from tests.e2e.node.host import Host
 from tests.e2e.node.install import install
@@ -20,16 +21,20 @@ from tests.e2e.node.node import Node, missing
 from tests.support.assets import cache
 
 LOCK: Final = "node.lock"
+HELD: Final = ("up", "deaths", "figures")
 
 
 def main() -> int:
     """Run from the command line; give the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["up", "down", "deaths", "figures"])
+    parser.add_argument("what", choices=[*HELD, "down", "images"])
     what = parser.parse_args().what
     holder, node = Holder(cache() / LOCK), Node(cache() / "node")
     if what == "down":
         return _down(holder, node)
+    if what == "images":
+        print(*images.archives(), sep="\n")
+        return 0
     with holder.held() as mine:
         if mine:
             if lacking := missing():

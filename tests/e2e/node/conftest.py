@@ -1,10 +1,12 @@
 """One node for all tests in here, and an operator in it as an install brings it."""
 
+import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.node.install import install
+from tests.e2e.node.install import Named, install
 from tests.e2e.node.node import Node
 from tests.e2e.node.stage import TOLD
 from tests.e2e.node.traces import leaving_nothing
@@ -20,9 +22,22 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="package")
-def operated(node: Node) -> Cluster:
-    """The node's cluster with the operator installed in it, and ready."""
-    return install(node)
+def operated(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """A cluster with the operator installed in it, and ready: our node's.
+
+    Or the one that MPIOP_E2E_KUBECONFIG names, where the operator stays.
+    """
+    named = os.environ.get("MPIOP_E2E_KUBECONFIG")
+    if not named:
+        yield install(request.getfixturevalue("node"))
+        return
+    folder = tmp_path_factory.mktemp("named")
+    shutil.copy(named, folder / "kubeconfig")
+    cluster = Cluster(named)
+    yield install(Named(folder, cluster))
+    cluster.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -99,7 +99,7 @@ class Cell:
         container = {
             "name": name,
             "image": images.image(self.mpi),
-            "imagePullPolicy": "Never",
+            "imagePullPolicy": "IfNotPresent",
             "securityContext": security,
             "resources": {"requests": {"cpu": "20m"}},  # else others starve it
             **({"command": list(command)} if command else {}),

@@ -17,7 +17,7 @@ from tests.support.live import status
 from tests.support.manifests import condition
 
 pytestmark = [
-    pytest.mark.needs("node"),
+    pytest.mark.needs("mpi"),
     pytest.mark.slow,
     pytest.mark.timeout(1800),  # the first one builds the images
 ]
@@ -86,6 +86,7 @@ def killer(node: Node) -> Callable[[str, str], None]:
     return kill
 
 
+@pytest.mark.needs("node")  # nobody kills process 1 from within
 @pytest.mark.parametrize("shell", ["SSH", "KubectlExec"])
 def test_no_attempt_that_lost_a_worker_succeeds(
     operated: Cluster, node: Node, shell: str

@@ -21,7 +21,7 @@ from tests.support.cluster import Cluster
 from tests.support.deployed import ONE_FILE
 
 pytestmark = [
-    pytest.mark.needs("node"),
+    pytest.mark.needs("mpi"),
     pytest.mark.slow,
     pytest.mark.timeout(1800),
 ]
@@ -112,6 +112,7 @@ def test_open_mpi_5_passes_the_programs_exit_code_on(ended: Ended) -> None:
     assert "the launcher exited with exit code 7" in job["status"]["message"]
 
 
+@pytest.mark.needs("node")
 @pytest.mark.parametrize("mpi", images.MPIS)
 def test_workers_of_one_node_do_not_share_a_core_while_another_is_idle(
     ended: Ended, mpi: str
@@ -121,6 +122,7 @@ def test_workers_of_one_node_do_not_share_a_core_while_another_is_idle(
     assert {cores for _, cores in said(ended, f"cores-{mpi}")} == {free}
 
 
+@pytest.mark.needs("node")
 @pytest.mark.parametrize("mpi", ["openmpi4", "openmpi5"])
 def test_binding_that_is_asked_for_is_kept(ended: Ended, mpi: str) -> None:
     """With --bind-to core both workers' ranks are on the first core."""
@@ -146,6 +148,7 @@ def told(node: Node, flag: str) -> Iterator[None]:
         kubectl(node, "rollout", "status", where, "--timeout=120s")
 
 
+@pytest.mark.needs("node")
 @pytest.mark.checklist("7.5.cluster-domain")
 def test_a_cluster_with_a_domain_of_its_own(operated: Cluster, node: Node) -> None:
     """Its Pods know no other; over ssh hosts go by their full names."""
