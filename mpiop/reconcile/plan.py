@@ -86,7 +86,8 @@ def _decide(facts: Facts, refused: str) -> Plan:
     told = status.status(after, phase, _events(facts))
     write, later = status.write(after, told)
     actions: list[Action] = [] if write is None else [write]
-    actions += (*lost_node.actions(facts), *_work(facts, after, phase, outcome))
+    actions += lost_node.actions(facts)
+    actions += _work(facts, after, phase, outcome)
     if write is not None:
         actions += events.announce(before, after.recorded, after.job)
     return Plan(tuple(actions), _requeue(after, phase, later))

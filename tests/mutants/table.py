@@ -71,8 +71,8 @@ MUTANTS: Final = (
         "what is recorded is written before all else",
         "reconcile/plan.py",
         "    actions: list[Action] = [] if write is None else [write]\n"
-        "    actions += (*lost_node.actions(facts), *_work(facts, after, phase, outcome))"
-        "\n",
+        "    actions += lost_node.actions(facts)\n"
+        "    actions += _work(facts, after, phase, outcome)\n",
         "    actions = list(_work(facts, after, phase, outcome))\n"
         "    actions += [] if write is None else [write]\n",
         (PLANS, "test_what_is_recorded_is_written_first"),

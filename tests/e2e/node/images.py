@@ -29,8 +29,8 @@ PACKAGES: Final = (
     "python3",
     "procps",
 )
-HERE: Final = "mpiop-test"
-PAUSE: Final = f"{HERE}/pause:1"
+PREFIX: Final = "mpiop-test"
+PAUSE: Final = f"{PREFIX}/pause:1"
 OPERATOR: Final = operator.NAME
 KEPT: Final = 3  # of each archive: checkouts with other sources take turns
 _TCP: Final = {"FI_PROVIDER": "tcp", "MPIR_CVAR_CH4_NETMOD": "ofi"}
@@ -65,7 +65,7 @@ _BUILD: Final = (_IMAGE / "rootfs.py", _IMAGE / "archive.py")
 
 def image(mpi: str) -> str:
     """Name the image of an MPI; MPIOP_E2E_IMAGES says where other clusters have it."""
-    return f"{os.environ.get('MPIOP_E2E_IMAGES') or HERE}/{mpi}:1"
+    return f"{os.environ.get('MPIOP_E2E_IMAGES') or PREFIX}/{mpi}:1"
 
 
 def archives() -> list[Path]:
