@@ -11,6 +11,7 @@ import argparse
 import shutil
 import signal
 import sys
+import time
 from typing import Final
 
 from tests.e2e.node import deaths, figures, images
@@ -53,7 +54,9 @@ def _have(node: Node, what: str) -> int:
         if what == "deaths":
             return int(not deaths.show(node, install(node)))
         if what == "figures":
+            begin = time.monotonic()
             install(node)
+            print(f"operator ready {time.monotonic() - begin:.1f} s after `kubectl apply`")
             return int(not figures.show(node))
         print(_variable(node), flush=True)
         signal.pause()
