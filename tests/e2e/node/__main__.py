@@ -56,7 +56,9 @@ def _have(node: Node, what: str) -> int:
         if what == "figures":
             begin = time.monotonic()
             install(node)
-            print(f"operator ready {time.monotonic() - begin:.1f} s after `kubectl apply`")
+            print(
+                f"operator ready {time.monotonic() - begin:.1f} s after `kubectl apply`"
+            )
             return int(not figures.show(node))
         print(_variable(node), flush=True)
         signal.pause()
