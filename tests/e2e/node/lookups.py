@@ -135,7 +135,8 @@ def main() -> None:
                 if packet := parsed(seconds + micros / 1e6, frame):
                     packets.append(packet)
         finally:
-            print(*map(json.dumps, packets), sep="\n")
+            for packet in packets:
+                print(json.dumps(packet))
 
 
 if __name__ == "__main__":
