@@ -173,10 +173,9 @@ class Api:
         call = Call("POST", EVENTS.path(namespace), body=body, accept=METADATA)
         self._write("create", "Event", call, idempotent=False)
 
-    def events(self, namespace: str, **fields: str) -> Sequence[Json]:
-        """List the Events with these fields, named as selectors do, `_` for `.`."""
-        chosen = (f"{key.replace('_', '.')}={fields[key]}" for key in fields)
-        query = (("fieldSelector", ",".join(chosen)),)
+    def events(self, namespace: str, fields: str) -> Sequence[Json]:
+        """List the Events that a field selector chooses."""
+        query = (("fieldSelector", fields),)
         call = Call("GET", EVENTS.path(namespace), query)
         return _page(self._send("list", "Event", call)).items
 

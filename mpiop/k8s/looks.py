@@ -39,8 +39,8 @@ def _answer(api: Api, namespace: str, look: Look) -> str | None:
             case LookLog(pod, container, lines):
                 return api.log(namespace, pod, container, lines).strip()
             case LookEvents(ref, uid):
-                about = api.events(ref.namespace, involvedObject_uid=uid)
-                return _newest_warning(about)
+                about = f"involvedObject.uid={uid}"
+                return _newest_warning(api.events(ref.namespace, about))
             case LookKilled(where, pods, container):
                 return "\n".join(_killed(api, where, pods, container))
             case LookPriority(name):
@@ -85,14 +85,10 @@ def _pods(api: Api, namespace: str, selector: str) -> Iterator[Json]:
 
 def _killed(api: Api, namespace: str, pods: str, container: str) -> Iterator[str]:
     """Go through the stops of a container of these Pods, a Pod's first one each."""
-    found = api.events(
-        namespace,
-        involvedObject_kind="Pod",
-        involvedObject_fieldPath=f"spec.containers{{{container}}}",
-        reason="Killing",
-    )
+    path = f"spec.containers{{{container}}}"
+    about = f"involvedObject.kind=Pod,involvedObject.fieldPath={path},reason=Killing"
     seen: set[str] = set()
-    for event in sorted(found, key=_first):
+    for event in sorted(api.events(namespace, about), key=_first):
         name = text(event, "involvedObject", "name")
         uid = text(event, "involvedObject", "uid")
         if name.startswith(pods) and _first(event) and uid not in seen:

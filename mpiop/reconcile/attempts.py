@@ -13,7 +13,6 @@ from mpiop.reconcile.causes import describe, listed, permanent, whereabouts
 from mpiop.reconcile.desired import hosts
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.policies import startup, worker_loss
-from mpiop.reconcile.reading import text
 from mpiop.reconcile.recorded import Truth
 from mpiop.reconcile.views import JobView, PodView
 
@@ -109,7 +108,7 @@ def wanted_log(facts: Facts) -> LookLog | None:
         return None
     if settles_in(facts):
         return None
-    container = text(hosts.main_container(facts.job.launcher.template), "name")
+    container = hosts.main_name(facts.job.launcher.template)
     look = LookLog(pod.name, container, TAIL_LINES)
     return look if pod.started and container else None
 

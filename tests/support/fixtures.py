@@ -1,6 +1,5 @@
 """Fixtures of tests that need a real API server; tests/conftest.py makes them known."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +8,7 @@ from tests.support.cluster import Account, Cluster
 from tests.support.controlplane import ControlPlane, Options
 from tests.support.installed import install, nothing_forbidden
 from tests.support.live import operating
+from tests.support.machine import named
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +18,8 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
     It is the one that MPIOP_E2E_KUBECONFIG names, else a control plane of our own. A
     test that stops the server, or wants it otherwise, runs a `ControlPlane` itself.
     """
-    named = os.environ.get("MPIOP_E2E_KUBECONFIG")
-    if named:
-        cluster = Cluster(named)
+    if config := named():
+        cluster = Cluster(config)
         cluster.define_mpijobs()
         yield cluster
         cluster.close()

@@ -15,6 +15,7 @@ from mpiop.local.kubelet.launch import NodeConfig, NodeError, start
 from tests.support import assets
 
 AS_NOBODY: Final = Path(__file__).with_name("as_nobody.py")
+NAMED: Final = "MPIOP_E2E_KUBECONFIG"  # a kubeconfig
 SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -80,9 +81,13 @@ def control_plane() -> str:
     return _another() or assets.missing()
 
 
+def named() -> str:
+    """Give the kubeconfig of the cluster to test; "" where that is one of our own."""
+    return os.environ.get(NAMED, "")
+
+
 def _another() -> str:
-    named = "MPIOP_E2E_KUBECONFIG"
-    return f"{named} names the cluster to test" if os.environ.get(named) else ""
+    return f"{NAMED} names the cluster to test" if named() else ""
 
 
 def gangs() -> str:
@@ -103,7 +108,7 @@ def newest() -> str:
 
 def kubernetes() -> str:
     """Whether there is a real API server: our own, or one that is named."""
-    return "" if os.environ.get("MPIOP_E2E_KUBECONFIG") else control_plane()
+    return "" if named() else control_plane()
 
 
 @functools.cache
@@ -116,7 +121,7 @@ def node() -> str:
 
 def mpi() -> str:
     """Whether Pods can run every MPI: on a node of ours, or on a named cluster."""
-    if not os.environ.get("MPIOP_E2E_KUBECONFIG"):
+    if not named():
         return node()
     return "" if os.environ.get("MPIOP_E2E_IMAGES") else "MPIOP_E2E_IMAGES names none"
 

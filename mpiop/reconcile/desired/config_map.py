@@ -23,7 +23,6 @@ from mpiop.reconcile.mpijob import (
     MPIJob,
     RemoteShell,
 )
-from mpiop.reconcile.reading import text
 
 RUN_MOUNT: Final = "/opt/mpiop"
 # Each kubectl wants some 30 MB, of the launcher's memory limit.
@@ -100,4 +99,4 @@ def _container(job: MPIJob) -> str:
     """Name the container to exec into: a sidecar may come first in a worker."""
     if job.main_container or job.worker is None:
         return job.main_container
-    return text(hosts.main_container(job.worker.template), "name")
+    return hosts.main_name(job.worker.template)

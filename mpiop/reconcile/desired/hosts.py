@@ -11,7 +11,7 @@ from mpiop.reconcile.mpijob import (
     MPIJob,
     RemoteShell,
 )
-from mpiop.reconcile.reading import items
+from mpiop.reconcile.reading import items, text
 
 CLUSTER_DOMAIN: Final = "cluster.local"
 
@@ -83,3 +83,8 @@ def has_command(job: MPIJob) -> bool:
 def main_container(template: Json) -> Json:
     """Give a template's first container, the MPI container."""
     return items(template.get("spec"), "containers")[0]
+
+
+def main_name(template: Json) -> str:
+    """Name it."""
+    return text(main_container(template), "name")

@@ -43,9 +43,9 @@ def actions(facts: Facts) -> Iterator[Action]:
         ref = Ref("Pod", facts.job.namespace, pod.name)
         yield Delete(ref, pod.uid, grace_seconds=0)
     if lost:
-        names = listed([whereabouts(pod) for pod in lost])
-        message = f"deleted by force, since no end was seen for {patience:g} s: {names}"
-        yield EmitEvent("Warning", FORCED, message)
+        who = listed([whereabouts(pod) for pod in lost])
+        why = f"deleted by force, since no end was seen for {patience:g} s: {who}"
+        yield EmitEvent("Warning", FORCED, why)
 
 
 def due_in(facts: Facts) -> float | None:

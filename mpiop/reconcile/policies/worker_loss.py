@@ -13,7 +13,7 @@ from mpiop.reconcile.actions import LookEvents, LookKilled, Ref
 from mpiop.reconcile.causes import describe, trouble, whereabouts
 from mpiop.reconcile.desired import hosts
 from mpiop.reconcile.facts import Facts
-from mpiop.reconcile.reading import parse_time, text
+from mpiop.reconcile.reading import parse_time
 from mpiop.reconcile.recorded import Missing
 from mpiop.reconcile.views import PodView
 
@@ -166,7 +166,7 @@ def vanished(facts: Facts) -> LookKilled | None:
     running = launcher is not None and not launcher.terminal
     if running or facts.job.worker is None or not _traceless(facts):
         return None
-    main = text(hosts.main_container(facts.job.worker.template), "name")
+    main = hosts.main_name(facts.job.worker.template)
     return LookKilled(facts.job.namespace, names.worker(facts.job.name, ""), main)
 
 

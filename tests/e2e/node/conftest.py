@@ -1,6 +1,5 @@
 """One node for all tests in here, and an operator in it as an install brings it."""
 
-import os
 import shutil
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ from tests.e2e.node.node import Node
 from tests.e2e.node.stage import TOLD
 from tests.e2e.node.traces import leaving_nothing
 from tests.support.cluster import Cluster
+from tests.support.machine import named
 
 
 @pytest.fixture(scope="package")
@@ -29,13 +29,13 @@ def operated(
 
     Or the one that MPIOP_E2E_KUBECONFIG names, where the operator stays.
     """
-    named = os.environ.get("MPIOP_E2E_KUBECONFIG")
-    if not named:
+    config = named()
+    if not config:
         yield install(request.getfixturevalue("node"))
         return
     folder = tmp_path_factory.mktemp("named")
-    shutil.copy(named, folder / "kubeconfig")
-    cluster = Cluster(named)
+    shutil.copy(config, folder / "kubeconfig")
+    cluster = Cluster(config)
     yield install(Named(folder, cluster))
     cluster.close()
 
