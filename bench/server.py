@@ -36,7 +36,7 @@ from mpiop.reconcile.parse import parse
 from tests.fake_kubelet import FakeKubelet
 from tests.support import assets
 from tests.support.cluster import MPIJOBS, Cluster
-from tests.support.controlplane import ControlPlane, Options
+from tests.support.controlplane import SPENDING_MEMORY, ControlPlane, Options
 
 SAMPLE: Final = Path("deploy/samples/openmpi-helloworld-ssh.yaml")
 WORKERS: Final = 1_000
@@ -46,7 +46,9 @@ QUIET_SECONDS: Final = 5.0
 IN_FLIGHT: Final = Settings().writers
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 # Without a scheduler nobody else touches a Pod: one event for each.
-OPTIONS: Final = Options(components=("kube-controller-manager",))
+OPTIONS: Final = Options(
+    components=("kube-controller-manager",), environment=SPENDING_MEMORY
+)
 
 
 def figures() -> Iterator[Figure]:

@@ -16,7 +16,7 @@ MPIJOB = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
 REAL = pytest.param("real", marks=pytest.mark.needs("api-server"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     """An API server that nobody else talks to: no controller changes anything."""
     options = Options(components=())

@@ -15,7 +15,7 @@ import attrs
 from mpiop.local.apiserver.http import HttpServer
 from mpiop.local.apiserver.pki import Pki, kubeconfig
 from mpiop.local.apiserver.server import ApiServer
-from tests.support.controlplane import SPENDING_MEMORY
+from tests.support.controlplane import SPARING_CORES
 
 DEADLINE = 60
 
@@ -32,7 +32,7 @@ class Kubectl:
     def environment(self) -> dict[str, str]:
         config = str(self.folder / "kubeconfig")
         own = {"KUBECONFIG": config, "HOME": str(self.folder)}
-        return {**os.environ, **SPENDING_MEMORY, **own}
+        return {**os.environ, **SPARING_CORES, **own}
 
     def command(self, *arguments: str) -> list[str]:
         program = Path(sys.executable).parent / "kubectl"

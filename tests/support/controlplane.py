@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,9 @@ from tests.support.cluster import Cluster
 
 # These programs look for garbage seldom: they live for minutes, and there is memory.
 SPENDING_MEMORY: Final = {"GOGC": "400"}
+# And compute on a thread each, since many share few cores: of what an idle cluster
+# computes, a fifth is threads that look for work.
+SPARING_CORES: Final = {**SPENDING_MEMORY, "GOMAXPROCS": "1"}
 PATIENCE: Final = 120.0  # seconds; it takes three on a quiet machine
 _USERS: Final = ("system:kube-controller-manager", "system:kube-scheduler")
 # A node's life and addresses are the business of whoever plays it.
@@ -46,6 +49,7 @@ class Options:
             the version has it.
         flags: more flags of the API server.
         controllers: which ones the controller manager runs.
+        environment: what all of its programs find there.
     """
 
     admission: tuple[str, ...] = ()
@@ -53,6 +57,7 @@ class Options:
     gates: tuple[str, ...] | None = None
     flags: tuple[str, ...] = ()
     controllers: str = _NOT_RUN
+    environment: Mapping[str, str] = SPARING_CORES
 
 
 @attrs.define
@@ -128,7 +133,7 @@ class ControlPlane:
         with self._path(f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 command,
-                env={**os.environ, **SPENDING_MEMORY},
+                env={**os.environ, **self.options.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,11 +1,12 @@
 """How `make check` spreads the tests over processes (pytest-xdist).
 
-Files stay whole, since the fixtures of a module are made once. Those that wait for
-clusters are begun beside those that compute, so that no core idles, and what takes
-minutes is begun first.
+Files stay whole, since the fixtures of a module are made once, and files that use the
+same cluster stay together. Those that wait for clusters are begun beside those that
+compute, so that no core idles, and what takes minutes is begun first.
 """
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Final
 
 import pytest
@@ -13,32 +14,63 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 NODE: Final = "tests/e2e/node/"
-TOGETHER: Final = (NODE, "tests/contract/")  # one node, one real server for all
+# The files of a line share a cluster: to start one takes six seconds of a core, and
+# while it stands, a twentieth of a core.
+TOGETHER: Final = (
+    (f"{NODE}*",),
+    (
+        "tests/e2e/test_install.py",
+        "tests/e2e/test_real_manifests.py",
+        "tests/e2e/test_seed.py",
+        "tests/e2e/test_upgrade.py",
+    ),
+    ("tests/e2e/test_real_server.py",),  # it stops its own
+    ("tests/e2e/test_real_[a-n]*",),
+    (
+        "tests/e2e/test_real_[o-z]*",
+        "tests/e2e/test_requests.py",
+        "tests/e2e/test_take_over.py",
+        "tests/contract/*",
+    ),
+)
+CLUSTERS: Final = {"control_plane": 2, "bare_cluster": 1}  # processes that start one
 WAITING: Final = "tests/e2e/"
 SIDE_BY_SIDE: Final = 2  # files that wait, for each that computes
 # Of either kind, those that take minutes; what is begun last should be short.
 LONGEST: Final = (
-    NODE,
-    "tests/e2e/test_real_server.py",
+    *(together[0] for together in TOGETHER),
     "tests/property/test_histories.py",
     "tests/local/test_job_history.py",
     "tests/property/",
-    "tests/contract/",
     "tests/k8s/",
 )
 
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """Sort what was collected so that long files are begun first."""
+    """Sort what was collected so that long files are begun first.
+
+    Raises:
+        pytest.UsageError: more processes than need be would start a cluster.
+    """
+    for cluster, most in CLUSTERS.items():
+        users = [one for one in items if cluster in getattr(one, "fixturenames", ())]
+        if len(found := {scope(one.nodeid) for one in users}) > most:
+            raise pytest.UsageError(
+                f"{cluster} is used by {sorted(found)}: name in TOGETHER of "
+                "tests/support/spread.py which of them go together"
+            )
     scopes = dict.fromkeys(scope(item.nodeid) for item in items)
     order = {one: place for place, one in enumerate(_woven(sorted(scopes, key=_rank)))}
     items.sort(key=lambda item: order[scope(item.nodeid)])
 
 
 def scope(nodeid: str) -> str:
-    """Name what is handed to one process as a whole: a file, or a folder."""
+    """Name what is handed to one process as a whole: a file, or several."""
     file = nodeid.partition("::")[0]
-    return next((one for one in TOGETHER if file.startswith(one)), file)
+    for together in TOGETHER:
+        if any(fnmatchcase(file, one) for one in together):
+            return together[0]
+    return file
 
 
 def _woven(scopes: list[str]) -> Iterator[str]:
@@ -57,7 +89,7 @@ def _rank(name: str) -> int:
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc] # it publishes no types
-    """Hands out whole files, and some folders as one."""
+    """Hands out whole files, and some of them as one."""
 
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)

@@ -24,7 +24,7 @@ from tests.e2e.node.inside import Inside
 from tests.support.assets import build
 from tests.support.audit import AuditLog
 from tests.support.cluster import Cluster
-from tests.support.controlplane import SPENDING_MEMORY
+from tests.support.controlplane import SPARING_CORES
 
 ROOT: Final = Path(__file__).parents[3]
 PATIENCE: Final = 300.0
@@ -169,7 +169,7 @@ class Node:
                 cwd=ROOT,
                 env={
                     **os.environ,
-                    **SPENDING_MEMORY,
+                    **SPARING_CORES,
                     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
                 },
                 pass_fds=[listener.fileno()],
