@@ -28,6 +28,7 @@ from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get kno
 )
 from tests.support.machine import CAPABILITIES
 from tests.support.spread import ByFile, longest_first
+from tests.support.told import show
 from tests.support.traced import one_tracer, traced_as_meant
 
 IN_CI = os.environ.get("CI", "") not in {"", "0", "false"}
@@ -141,7 +142,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """List what was not run, and what was left behind."""
+    """Print what was seen; list what was not run, and what was left behind."""
+    show(terminalreporter)
     for title, lines in (
         ("not run on this machine", [f"{a} - {b}" for a, b in config.stash[_not_run]]),
         ("left behind by the tests", config.stash.get(_left, [])),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from mpiop.k8s.errors import ApiError, Forbidden, Invalid, NotFound
+from mpiop.k8s.kinds import RESOURCES
 from mpiop.k8s.ownership import Owner, explain
 from mpiop.k8s.subject import Subject
 from mpiop.reconcile.actions import Ref
@@ -18,6 +19,13 @@ _ADMISSION: Final = re.compile(
     r"admission webhook .* denied the request"
     r"|ValidatingAdmissionPolicy .* denied request"
     r"|failed calling webhook"
+)
+
+# What an API server says of RBAC, and of a right that is granted without being held.
+_RIGHT: Final = re.compile(r" cannot \w+ resource |attempting to grant RBAC")
+_COMPONENT: Final = (
+    "; jobs over kubectl exec need the component kubectl-exec of the operator:"
+    " install it, or set spec.remoteShell to SSH"
 )
 
 
@@ -35,13 +43,19 @@ def judged(
         kind = _KINDS.get(type(error))
         if kind is None or ref.kind == "MPIJob":
             raise
-        return finding(job, kind, ref, error.message)
+        return finding(job, kind, ref, f"{error.message}{_remedy(ref, error)}")
 
 
 _KINDS: Final[Mapping[type[ApiError], FindingKind]] = {
     Invalid: FindingKind.REJECTED,
     Forbidden: FindingKind.DENIED,
 }
+
+
+def _remedy(ref: Ref, error: ApiError) -> str:
+    """Name the component of the install that brings the right that is missing."""
+    brought = RESOURCES[ref.kind].optional
+    return _COMPONENT if brought and _RIGHT.search(error.message) else ""
 
 
 def _namespace_goes(error: ApiError) -> bool:

@@ -35,6 +35,7 @@ KUBECTL_EXEC: Final = "KubectlExec"
 LOGS: Final = "logs"
 EVENTS_OF: Final = "events"
 GANG: Final = "gang scheduling"
+CLASSES: Final = "priority classes"  # which no Role can grant
 OWNERS: Final = "owner references"
 RESUME: Final = "resume"
 WITHOUT: Final = {
@@ -42,6 +43,7 @@ WITHOUT: Final = {
     LOGS: "a failed launcher's last lines may be missing in the status",
     EVENTS_OF: "why a Pod does not come may be missing in the status",
     GANG: "jobs wait for a PodGroup that is not made",
+    CLASSES: "a gang below its job's size may ask for the wrong Pods' resources",
     OWNERS: "where OwnerReferencesPermissionEnforcement is on, no child is made",
     RESUME: "a job that was suspended while it ran may not be resumed",
 }
@@ -109,7 +111,7 @@ def _everywhere(settings: Settings) -> Iterator[Right]:
 def _cluster(settings: Settings) -> Iterator[Right]:
     if gang(settings.gang_scheduling) is not None:
         group, _, _ = PRIORITIES.group_version.rpartition("/")
-        yield Right("get", PRIORITIES.plural, group, GANG)
+        yield Right("get", PRIORITIES.plural, group, CLASSES)
 
 
 def _lease(settings: Settings) -> Iterator[Right]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 import attrs
 
 from tests.contract.conftest import GROUP, define_mpijobs, define_widgets
-from tests.contract.requests import Kind
+from tests.contract.requests import NAMESPACE, Kind
 
 _META: Final[dict[str, list[Any]]] = {
     "metadata|labels": [{}, {"app": "x"}, {"app": "y", "other": "z"}],
@@ -114,6 +114,84 @@ LEASES: Final = Kind(
     },
     kind="Lease",
     version="coordination.k8s.io/v1",
+)
+SERVICE_ACCOUNTS: Final = Kind(
+    "/api/v1/namespaces/{}/serviceaccounts",
+    {
+        **_META,
+        "automountServiceAccountToken": [True, False, "yes"],
+        "imagePullSecrets": [[{"name": "pull"}]],
+        "secrets": [[{"name": "token"}]],
+        "colour": ["red"],
+    },
+    kind="ServiceAccount",
+)
+_RULE: Final = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+ROLES: Final = Kind(
+    "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
+    {
+        **_META,
+        "rules": [
+            [_RULE],
+            [_RULE, {**_RULE, "resources": ["pods/exec"], "verbs": ["create"]}],
+            [{**_RULE, "resourceNames": ["a-worker-0"]}],
+            [{**_RULE, "verbs": []}],
+            [{"verbs": ["get"], "resources": ["pods"]}],
+            [{"verbs": ["get"], "nonResourceURLs": ["/healthz"]}],
+            [],
+        ],
+        "colour": ["red"],
+    },
+    kind="Role",
+    version="rbac.authorization.k8s.io/v1",
+)
+_ROLE: Final = {
+    "apiGroup": "rbac.authorization.k8s.io",
+    "kind": "Role",
+    "name": "a",
+}
+_SUBJECT: Final = {"kind": "ServiceAccount", "name": "default", "namespace": "default"}
+ROLE_BINDINGS: Final = Kind(
+    "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+    {
+        **_META,
+        "roleRef": [
+            {**_ROLE, "name": "b"},
+            {**_ROLE, "kind": "Rule"},
+            {"kind": "Role"},
+        ],
+        "subjects": [
+            [_SUBJECT],
+            [{"kind": "ServiceAccount", "name": "default"}],
+            [{"kind": "User", "name": "someone"}],
+            [{**_SUBJECT, "kind": "Somebody"}],
+            [{**_SUBJECT, "apiGroup": "rbac.authorization.k8s.io"}],
+        ],
+        "colour": ["red"],
+    },
+    base={"roleRef": _ROLE},
+    kind="RoleBinding",
+    version="rbac.authorization.k8s.io/v1",
+)
+EVENTS: Final = Kind(
+    "/api/v1/namespaces/{}/events",
+    {
+        **_META,
+        "reason": ["Made", "Ended"],
+        "message": ["it was made"],
+        "type": ["Normal", "Warning", "Odd"],
+        "count": [1, 2, "many"],
+        "firstTimestamp": ["2026-01-01T00:00:00Z"],
+        "lastTimestamp": ["2026-01-01T00:00:10Z", "soon"],
+        "source": [{"component": "test"}],
+        "involvedObject": [
+            {"kind": "Pod", "name": "a", "namespace": "another"},
+            {"kind": "Pod", "name": "a"},
+        ],
+        "colour": ["red"],
+    },
+    base={"involvedObject": {"kind": "Pod", "name": "a", "namespace": NAMESPACE}},
+    kind="Event",
 )
 _TEMPLATE: Final = {"spec": _POD}
 _MISSPELT: Final = {**_CONTAINER, "resources": {"request": {"cpu": "1"}}}

@@ -1,5 +1,6 @@
 """Generated requests: written once, sent to each server with its own identities."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -10,6 +11,7 @@ from tests.contract.servers import JSON, JSON_PATCH, MERGE, STRATEGIC, Api, Ask,
 
 Identity = Literal["none", "right", "stale", "wrong"]
 NAMES: Final = ("a", "b")
+NAMESPACE: Final = "NAMESPACE"  # stands in a body for that of the sequence
 MANY: Final = 12
 
 
@@ -83,7 +85,8 @@ class Player:
             path = f"{path}/{step.name}"
         if step.subresource:
             path = f"{path}/{step.subresource}"
-        body = self._body(step)
+        written = json.dumps(self._body(step))
+        body = json.loads(written.replace(NAMESPACE, self.namespace))
         return Ask(step.method, path, body, step.query, content=step.content)
 
     def _body(self, step: Step) -> Any:  # noqa: ANN401 (JSON)

@@ -8,12 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from tests.contract.conftest import make_namespace
 from tests.contract.kinds import (
     CONFIG_MAPS,
+    EVENTS,
     JOBS,
     LEASES,
     MPIJOBS,
     MPIJOBS_V1,
     PODS,
+    ROLE_BINDINGS,
+    ROLES,
     SECRETS,
+    SERVICE_ACCOUNTS,
     SERVICES,
     WIDGETS,
 )
@@ -65,6 +69,10 @@ KINDS: Final = [
     (JOBS,),
     (WIDGETS,),
     (LEASES,),
+    (SERVICE_ACCOUNTS,),
+    (ROLES,),
+    (ROLE_BINDINGS,),
+    (EVENTS,),
     (MPIJOBS, MPIJOBS_V1),  # written and read through either version
 ]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpiop.k8s.rights import GANG, KUBECTL_EXEC, Right, needed
+from mpiop.k8s.rights import CLASSES, GANG, KUBECTL_EXEC, Right, needed
 from mpiop.k8s.settings import Settings
 from mpiop.k8s.subject import Subject
 from mpiop.reconcile.actions import Count
@@ -44,12 +44,12 @@ def words(found: Iterable[Right]) -> list[str]:
 def brought(components: set[str], scheduler: str = "") -> list[str]:
     """Say what the code needs that these components of the install bring."""
     found = needed(Settings(gang_scheduling=scheduler))
+    apart = {KUBECTL_EXEC, GANG, CLASSES}
     return words(
         without_component(
             one
             for one in found
-            if (one.component if one.component in {KUBECTL_EXEC, GANG} else "")
-            in components
+            if (one.component if one.component in apart else "") in components
         )
     )
 
@@ -69,7 +69,7 @@ def test_kubectl_exec_brings_its_own() -> None:
 def test_a_gang_scheduler_brings_its_own(scheduler: str, tmp_path: Path) -> None:
     """For its PodGroups alone."""
     found = composed(tmp_path, f"gang-{scheduler}")
-    assert words(rights(found)) == brought({"", GANG}, scheduler)
+    assert words(rights(found)) == brought({"", GANG, CLASSES}, scheduler)
 
 
 @pytest.mark.defect("D29", "E14")

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from mpiop.local.client import CRDS
 from tests.e2e.kubectl import Kubectl
 from tests.property.test_histories import job
 from tests.support.cluster import Account, Cluster
@@ -22,6 +23,7 @@ from tests.support.deployed import (
     objects,
     only,
 )
+from tests.support.gangs import DEFINITIONS, POD_GROUPS
 from tests.support.installed import kubectl, nothing_forbidden
 from tests.support.live import await_job, await_phase, create, playing, status
 from tests.support.process import Replica, operator, until
@@ -175,7 +177,7 @@ def test_a_namespaced_operator_runs_a_job(
 def test_a_job_says_that_kubectl_exec_is_not_installed(
     bare_cluster: Cluster, admin: Kubectl
 ) -> None:
-    """By the right that is missing; once it is installed, the job goes on."""
+    """By the right that is missing and the remedy; once installed, the job goes on."""
     with (
         tenant(bare_cluster, admin, components=APART[1:]) as found,
         playing(bare_cluster, found.name),
@@ -189,10 +191,34 @@ def test_a_job_says_that_kubectl_exec_is_not_installed(
         )
         missing = 'cannot create resource "serviceaccounts"'
         assert missing in told["status"]["message"]
+        assert "install it, or set spec.remoteShell" in told["status"]["message"]
         text = composed(admin.folder / "tenant", *APART, namespace=found.name)
         Kubectl(admin.folder, found.name).run("apply", "-f", "-", stdin=text)
         done = await_phase(bare_cluster, found.name, "pi", "Succeeded")
         assert done["status"]["result"] == "Succeeded"
+
+
+def test_a_gang_of_one_namespace_lacks_priority_classes_alone(
+    bare_cluster: Cluster, admin: Kubectl
+) -> None:
+    """Which no Role grants: it is said, and a gang that would ask for them is made."""
+    bare_cluster.create_if_missing(CRDS, DEFINITIONS["volcano"])
+    spec = job(1, "SSH", {"schedulingPolicy": {"minAvailable": 1}})
+    spec["spec"]["mpiReplicaSpecs"]["Worker"]["template"]["spec"] |= {
+        "priorityClassName": "system-cluster-critical"
+    }
+    with (
+        tenant(bare_cluster, admin, components=("gang-volcano", "namespaced")) as found,
+        playing(bare_cluster, found.name),
+    ):
+        until(lambda: "degraded: priority" in found.process.ask("/readyz")[1])
+        code, said = found.process.ask("/readyz")
+        assert (code, said.count("\n")) == (200, 2), said
+        assert "missing get priorityclasses.scheduling.k8s.io" in said
+        create(bare_cluster, found.name, spec)
+        await_phase(bare_cluster, found.name, "pi", "Succeeded")
+        group = bare_cluster.client.get(POD_GROUPS["volcano"], found.name, "pi")
+        assert group["spec"]["minMember"] == 1
 
 
 @pytest.mark.parametrize(

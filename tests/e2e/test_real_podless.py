@@ -1,9 +1,9 @@
 """Launcher Jobs that get no Pod from a real cluster: the status says why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -12,30 +12,42 @@ from mpiop.reconcile import names
 from tests.support.cluster import Cluster
 from tests.support.manifests import HARDENED, RESTRICTED
 from tests.support.scene import LAUNCHER, QUOTAS, Scene, scene
+from tests.support.told import TOLD
 
 pytestmark = [
     pytest.mark.needs("kubernetes"),
     pytest.mark.slow,
     pytest.mark.usefixtures("operated"),
 ]
+Podless = Callable[..., None]
 ADMISSION = "admissionregistration.k8s.io/v1"
 POLICIES = Resource(ADMISSION, "validatingadmissionpolicies")
 BINDINGS = Resource(ADMISSION, "validatingadmissionpolicybindings")
 
 
-def podless(found: Scene, *words: str) -> Mapping[str, Any]:
-    """Wait until the status says that the launcher has no Pod, and why."""
-    told = found.until_reason("LauncherHasNoPod")
-    assert all(word in told["message"] for word in words), told["message"]
-    assert told["phase"] in {"Created", "WorkersReady"}
-    assert told["restarts"] == 0
-    assert not found.names(PODS, LAUNCHER)
-    return told
+@pytest.fixture
+def podless(record_property: Callable[[str, object], None]) -> Podless:
+    """Give what waits until the status says why the launcher has no Pod."""
+
+    def wait(found: Scene, *words: str, attempt: int = 0) -> None:
+        told = found.until_reason("LauncherHasNoPod")
+        now = datetime.now(UTC)
+        assert all(word in told["message"] for word in words), told["message"]
+        assert told["phase"] in {"Created", "WorkersReady"}
+        assert told["restarts"] == attempt
+        assert not found.names(PODS, f"{LAUNCHER},{names.ATTEMPT}={attempt}")
+        job = found.get(JOBS, names.launcher_job("pi", attempt))
+        made = datetime.fromisoformat(job["metadata"]["creationTimestamp"])
+        seconds = (now - made).total_seconds()
+        text = f"told {seconds:.1f} s after the launcher's Job (bar 15 s, to a second)"
+        record_property(TOLD, f"{told['message'][:120]}\n  {text}")
+
+    return wait
 
 
 @pytest.mark.parametrize("creation", ["AtStartup", "WaitForWorkersReady"])
 def test_a_quota_that_leaves_no_room_for_the_launcher(
-    control_plane: Cluster, creation: str
+    control_plane: Cluster, podless: Podless, creation: str
 ) -> None:
     """Named with its figures; the launcher comes when there is room."""
     with scene(control_plane) as found:
@@ -47,7 +59,9 @@ def test_a_quota_that_leaves_no_room_for_the_launcher(
         assert found.names(JOBS) == ["pi-launcher"]
 
 
-def test_a_launcher_that_comes_late_is_told_of_as_soon(control_plane: Cluster) -> None:
+def test_a_launcher_that_comes_late_is_told_of_as_soon(
+    control_plane: Cluster, podless: Podless
+) -> None:
     """The job has waited for its workers for long when its Job is refused a Pod."""
     workers = {"pi-worker-0", "pi-worker-1"}
     with scene(control_plane, held=workers) as found:
@@ -62,7 +76,9 @@ def test_a_launcher_that_comes_late_is_told_of_as_soon(control_plane: Cluster) -
         podless(found, "exceeded quota: few")
 
 
-def test_a_second_attempt_without_a_pod(control_plane: Cluster) -> None:
+def test_a_second_attempt_without_a_pod(
+    control_plane: Cluster, podless: Podless
+) -> None:
     """A retry shows what keeps it, too."""
     with scene(control_plane, exits=[3]) as found:
         found.submit(policy={"backoffLimit": 1})
@@ -71,11 +87,12 @@ def test_a_second_attempt_without_a_pod(control_plane: Cluster) -> None:
         found.patch(QUOTAS, "few", {"spec": {"hard": {"pods": "2"}}})
         found.script.end_launchers()
         found.until(lambda told: told["restarts"] == 1)
-        told = found.until_reason("LauncherHasNoPod")
-        assert "exceeded quota: few" in told["message"]
+        podless(found, "exceeded quota: few", attempt=1)
 
 
-def test_a_launcher_that_pod_security_forbids(control_plane: Cluster) -> None:
+def test_a_launcher_that_pod_security_forbids(
+    control_plane: Cluster, podless: Podless
+) -> None:
     """A namespace that enforces `restricted` names what the launcher lacks."""
     with scene(control_plane, labels=RESTRICTED) as found:
         found.submit(worker={"securityContext": HARDENED})
@@ -91,7 +108,9 @@ def test_a_hardened_job_satisfies_pod_security(control_plane: Cluster) -> None:
             assert found.succeeds()["restarts"] == 0
 
 
-def test_a_launcher_whose_account_is_missing(control_plane: Cluster) -> None:
+def test_a_launcher_whose_account_is_missing(
+    control_plane: Cluster, podless: Podless
+) -> None:
     """The ServiceAccount is named; once it is there, the launcher comes."""
     with scene(control_plane) as found:
         found.submit(launcher_pod={"serviceAccountName": "nobody"})
@@ -100,7 +119,9 @@ def test_a_launcher_whose_account_is_missing(control_plane: Cluster) -> None:
         assert found.succeeds()["restarts"] == 0
 
 
-def test_a_launcher_that_admission_refuses(control_plane: Cluster) -> None:
+def test_a_launcher_that_admission_refuses(
+    control_plane: Cluster, podless: Podless
+) -> None:
     """The policy's own words reach the user."""
     with scene(control_plane) as found, refusing_launchers(found):
         found.submit()

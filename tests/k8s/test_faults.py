@@ -477,6 +477,26 @@ def test_a_missing_right_is_told(verb: str, kind: str) -> None:
     ends_well(world)
 
 
+def test_a_right_that_a_component_brings_is_told_with_it() -> None:
+    """A job over kubectl exec names what to install; one over ssh needs none of it."""
+    world = harness()
+    words = 'serviceaccounts is forbidden: User "mpiop" cannot create resource "x"'
+    refused = refusing("create", "serviceaccounts", forbidden(words))
+    world.transport.faults.answer = refused
+    job = mpijob()
+    job["spec"]["remoteShell"] = "KubectlExec"
+    world.create(job)
+    world.advance(15)
+    assert "component kubectl-exec" in status(world)["message"]
+    quota = forbidden("serviceaccounts is forbidden: exceeded quota: team")
+    world.transport.faults.answer = refusing("create", "serviceaccounts", quota)
+    world.advance(600)
+    assert "exceeded quota" in status(world)["message"]
+    assert "component" not in status(world)["message"]
+    world.transport.faults.answer = lambda _call: None
+    ends_well(world)
+
+
 @pytest.mark.parametrize(
     ("verb", "kind"), [("patch", "mpijobs/status"), ("delete", "pods")]
 )

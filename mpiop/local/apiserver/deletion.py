@@ -121,11 +121,10 @@ def _delete_marked(
         return Response(200, new)
     if stays:
         return Response(200, new if new == old else keep(backend, call, new))
-    # Watchers see the grace shortened to nothing before the object goes, as from etcd;
-    # Pods, the one kind that has grace, are always marked first.
+    # Watchers see the grace shortened to nothing before the object goes, as from etcd:
+    # of Pods, the one kind that has grace.
     resource = call.resource
-    may_be_marked = "deletionTimestamp" in old["metadata"] or new["kind"] == "Pod"
-    if marked := may_be_marked and new != old:
+    if marked := new["kind"] == "Pod" and new != old:
         backend.store.put(resource.storage, call.key, resource.storable(new))
     last = backend.store.remove(resource.storage, call.key).copy(resource)
     if marked or resource.storage in _RETURNED:
@@ -175,7 +174,7 @@ def _mark(backend: Backend, obj: Object, options: DeleteOptions) -> None:
         end = datetime.fromisoformat(meta["deletionTimestamp"])
         meta["deletionTimestamp"] = timestamp(end - timedelta(0, earlier))
         meta["deletionGracePeriodSeconds"] = grace
-    if options.policy is not None:
+    if options.policy is not None and obj["kind"] != "Event":  # it owns nothing
         _apply_policy(meta, options.policy)
 
 

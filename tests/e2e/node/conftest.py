@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.node.install import Named, install
+from tests.e2e.node.install import Named, Site, install
 from tests.e2e.node.node import Node
-from tests.e2e.node.stage import TOLD
 from tests.e2e.node.traces import leaving_nothing
 from tests.support.cluster import Cluster
 from tests.support.machine import named
@@ -22,30 +21,22 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="package")
-def operated(
+def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
-    """A cluster with the operator installed in it, and ready: our node's.
-
-    Or the one that MPIOP_E2E_KUBECONFIG names, where the operator stays.
-    """
+) -> Iterator[Site]:
+    """Our node, or the cluster that MPIOP_E2E_KUBECONFIG names."""
     config = named()
     if not config:
-        yield install(request.getfixturevalue("node"))
+        yield request.getfixturevalue("node")
         return
     folder = tmp_path_factory.mktemp("named")
     shutil.copy(config, folder / "kubeconfig")
     cluster = Cluster(config)
-    yield install(Named(folder, cluster))
+    yield Named(folder, cluster)
     cluster.close()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what users would have seen, as the tests of this folder keep it."""
-    passed = terminalreporter.getreports("passed")
-    told = [
-        text for one in passed for name, text in one.user_properties if name == TOLD
-    ]
-    if told:
-        terminalreporter.section("seen on the node")
-        terminalreporter.write("\n\n".join(map(str, told)) + "\n")
+@pytest.fixture(scope="package")
+def operated(site: Site) -> Cluster:
+    """A cluster with the operator installed in it, and ready; on others it stays."""
+    return install(site)

@@ -27,19 +27,20 @@ class Named:
     cluster: Cluster
 
 
-def install(node: Node | Named) -> Cluster:
+Site = Node | Named  # where the tests run
+
+
+def install(site: Site) -> Cluster:
     """Install the operator as a user does; wait until it is ready."""
     image = os.environ.get("MPIOP_E2E_OPERATOR") or images.OPERATOR
     manifest = ONE_FILE.read_text("utf-8").replace(images.OPERATOR, image)
-    kubectl(node, "apply", "-f", "-", stdin=manifest)
+    kubectl(site, "apply", "-f", "-", stdin=manifest)
     ready = ("rollout", "status", "deployment/mpi-operator", "--timeout=120s")
-    kubectl(node, *ready)
-    return node.cluster
+    kubectl(site, *ready)
+    return site.cluster
 
 
-def kubectl(
-    node: Node | Named, *words: str, namespace: str = NAME, stdin: str = ""
-) -> str:
+def kubectl(site: Site, *words: str, namespace: str = NAME, stdin: str = "") -> str:
     """Run kubectl as the administrator, where the operator is or elsewhere."""
-    output, _ = Kubectl(node.folder, namespace, PATIENCE).run(*words, stdin=stdin)
+    output, _ = Kubectl(site.folder, namespace, PATIENCE).run(*words, stdin=stdin)
     return output

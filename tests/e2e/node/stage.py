@@ -23,12 +23,12 @@ from mpiop.local.client import (
 from mpiop.reconcile import names
 from tests.e2e.node import install, jobs
 from tests.e2e.node.diary import Diary, Entry, watching
+from tests.e2e.node.install import Site
 from tests.e2e.node.jobs import Cell
 from tests.e2e.node.node import Node
 from tests.support.cluster import MPIJOBS, Cluster
 
 PATIENCE: Final = 400.0
-TOLD: Final = "told"  # the property under which a test keeps what was seen
 MPIRUN: Final = "mpirun --allow-run-as-root -np 2 mpi-test"
 # Ranks of the first attempt live until they are ended; of later ones a moment.
 ONCE: Final = f'[ "$ATTEMPT" -gt 0 ] && exec {MPIRUN} reduce; exec {MPIRUN} hang'
@@ -53,14 +53,14 @@ def manifest(name: str, script: str = ONCE, **cell: Any) -> dict[str, Any]:  # n
 class Stage:
     """A namespace on a node with an operator, and all that was told of it."""
 
-    node: Node
+    site: Site
     cluster: Cluster
     namespace: str
     diary: Diary
 
     def kubectl(self, *words: str) -> str:
         """Run kubectl in the namespace, as the administrator."""
-        return install.kubectl(self.node, *words, namespace=self.namespace)
+        return install.kubectl(self.site, *words, namespace=self.namespace)
 
     def play(self, name: str, script: str = ONCE, **cell: Any) -> "Played":  # noqa: ANN401
         """Create a job whose launcher runs a script of the shell."""
@@ -71,22 +71,29 @@ class Stage:
         jobs.create(self.cluster, self.namespace, manifest)
         return Played(self, str(manifest["metadata"]["name"]))
 
+    @property
+    def node(self) -> Node:
+        """Our node, for what cannot be seen or done through an API server."""
+        assert isinstance(self.site, Node), "a test of needs('node') alone asks for it"
+        return self.site
+
     def containers(self) -> list[str]:
-        """List the containers that the node has of this namespace."""
+        """List the containers that our node has of this namespace."""
         mine = f'labels."io.kubernetes.pod.namespace"=={self.namespace}'
         listed = self.node.inside("ctr", "-n", "k8s.io", "containers", "ls", "-q", mine)
         return listed.stdout.split()
 
 
 @contextmanager
-def stage(node: Node, cluster: Cluster) -> Iterator[Stage]:
-    """Make a namespace and keep its diary; nothing of it is left on the node."""
+def stage(site: Site, cluster: Cluster) -> Iterator[Stage]:
+    """Make a namespace and keep its diary; nothing of it is left on our node."""
     with cluster.namespace() as namespace, watching(cluster, namespace) as diary:
-        found = Stage(node, cluster, namespace, diary)
+        found = Stage(site, cluster, namespace, diary)
         yield found
         for one in cluster.client.list(MPIJOBS, namespace)["items"]:
             cluster.client.delete(MPIJOBS, one, Deletion(policy="Background"))
-        await_(lambda: not found.containers(), "no container is left")
+        if isinstance(site, Node):
+            await_(lambda: not found.containers(), "no container is left")
 
 
 @attrs.define
@@ -133,6 +140,14 @@ class Played:
         )
         found: list[Json] = listed["items"]
         return found
+
+    def placed(self, pod: str) -> str:
+        """Name a Pod and its node, as a status does."""
+        for role in (names.WORKER, names.LAUNCHER):
+            for entry in self.stage.diary.pods(self.name, role):
+                if entry.name == pod and (node := entry.obj["spec"].get("nodeName")):
+                    return f"{pod} on node {node}"
+        raise AssertionError(f"{pod} was on no node: {self.story()}")
 
     def log(self) -> str:
         """Read what its launchers printed."""

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from tests.e2e.node.node import Node
-from tests.e2e.node.stage import TOLD, Played, Stage, stage
+from tests.e2e.node.install import Site
+from tests.e2e.node.stage import Played, Stage, stage
 from tests.support.cluster import Cluster
+from tests.support.told import TOLD
 
 Story = Callable[[Stage], Played]
 Playing = dict[str, "Future[Played]"]
@@ -15,17 +16,17 @@ Record = Callable[[str, object], None]
 
 @contextmanager
 def playing(
-    node: Node, cluster: Cluster, stories: Sequence[Story], side_by_side: int
+    site: Site, cluster: Cluster, stories: Sequence[Story], side_by_side: int
 ) -> Iterator[Playing]:
     """Play stories on a stage of theirs, each until nothing of its job is left.
 
     Args:
-        node: that the stage is on.
-        cluster: of the node, with an operator.
+        site: that the stage is on.
+        cluster: of the site, with an operator.
         stories: each gives the job that it is about.
         side_by_side: how many at once.
     """
-    with stage(node, cluster) as here, ThreadPoolExecutor(side_by_side) as threads:
+    with stage(site, cluster) as here, ThreadPoolExecutor(side_by_side) as threads:
 
         def play(story: Story) -> Played:
             played = story(here)

@@ -8,19 +8,16 @@ import pytest
 
 from mpiop.local.client import JOBS, NODES, Json
 from mpiop.reconcile import names
-from tests.e2e.node import configs
-from tests.e2e.node.node import Node
+from tests.e2e.node.install import Site
 from tests.e2e.node.stage import Played, Stage, await_
 from tests.e2e.node.stories import Playing, Record, Story, playing, tell
 from tests.support.cluster import MPIJOBS, Cluster
 
 pytestmark = [
-    pytest.mark.needs("node"),
+    pytest.mark.needs("mpi"),
     pytest.mark.slow,
     pytest.mark.timeout(1800),
 ]
-POOL: Final = "mpiop-test/pool"
-LAUNCHER: Final = f"{names.JOB_NAME}=elastic,{names.JOB_ROLE}={names.LAUNCHER}"
 # Says what the script of hosts says whenever it says something else; ends when told.
 FOLLOW: Final = """
 while [ ! -e /tmp/end ]; do
@@ -35,42 +32,70 @@ exec mpirun --allow-run-as-root -np 1 mpi-test layout
 
 def suspended(here: Stage) -> Played:
     """Suspended in mid-run and resumed elsewhere: same Job, new Pods, no attempt."""
-    pool(here.cluster, "a")
-    one = here.play("paused", pod={"nodeSelector": {POOL: "a"}})
+    return paused(here, "paused", "SSH")
+
+
+def suspended_over_kubectl_exec(here: Stage) -> Played:
+    """The same without ssh."""
+    return paused(here, "halted", "KubectlExec")
+
+
+def paused(here: Stage, name: str, shell: str) -> Played:
+    """Suspend and resume a job."""
+    label = f"{name}-pool"
+    pool(here.cluster, label, "a")
+    one = here.play(name, shell=shell, pod={"nodeSelector": {label: "a"}})
     one.until_ranks()
-    before = here.cluster.client.get(JOBS, here.namespace, "paused-launcher")
+    before = here.cluster.client.get(JOBS, here.namespace, names.launcher_job(name, 0))
     one.strike()
     edit(one, {"runPolicy": {"suspend": True}})
     one.until(lambda status: status.get("phase") == "Suspended")
     await_(lambda: not pods(one), "no Pod is left")
     halted = one.now()
 
-    selector = {"template": {"spec": {"nodeSelector": {POOL: "b"}}}}
+    selector = {"template": {"spec": {"nodeSelector": {label: "b"}}}}
     edit(one, {"mpiReplicaSpecs": {"Launcher": selector, "Worker": selector}})
     edit(one, {"runPolicy": {"suspend": False}})
     await_(lambda: len(pods(one)) == 3, "its Pods are there again")
-    assert {pod["spec"]["nodeSelector"][POOL] for pod in pods(one)} == {"b"}
+    assert {pod["spec"]["nodeSelector"][label] for pod in pods(one)} == {"b"}
     assert not [pod for pod in pods(one) if "nodeName" in pod["spec"]]
     status = one.until(lambda status: "not scheduled" in status.get("message", ""))
     assert status["phase"] == "Created"
-    pool(here.cluster, "b")
+    pool(here.cluster, label, "b")
     one.until_ranks()
-    after = here.cluster.client.get(JOBS, here.namespace, "paused-launcher")
+    after = here.cluster.client.get(JOBS, here.namespace, names.launcher_job(name, 0))
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert one.status["restarts"] == 0
-    assert here.diary.most_launchers("paused") == 1
-    assert here.diary.launchers("paused") == {"0": 2}
+    assert here.diary.most_launchers(name) == 1
+    assert here.diary.launchers(name) == {"0": 2}
+    pool(here.cluster, label, None)
     one.figure = f"no Pod left {halted:.1f} s after suspend"
     return one
 
 
 def scaled(here: Stage) -> Played:
     """From 2 to 4 to 1 worker: the launcher is told, and what lives is untouched."""
+    one = elastic(here, "elastic", "SSH")
+    assert sessions(one), "its launcher's init container reached no worker"
+    return grown_and_shrunk(one)
+
+
+def scaled_over_kubectl_exec(here: Stage) -> Played:
+    """The same without ssh."""
+    return grown_and_shrunk(elastic(here, "supple", "KubectlExec"))
+
+
+def elastic(here: Stage, name: str, shell: str) -> Played:
+    """Have a job that says which hosts it is told of, now two."""
     policy = {"workerFailurePolicy": "KeepLauncher"}
-    one = here.play("elastic", FOLLOW, run_policy=policy)
+    one = here.play(name, FOLLOW, shell=shell, run_policy=policy)
     hosts_are(one, 2)
+    return one
+
+
+def grown_and_shrunk(one: Played) -> Played:
+    """Scale a job."""
     begin, calls = identities(one), sessions(one)
-    assert calls, "its launcher's init container reached no worker"
     one.strike()
     edit(one, {"mpiReplicaSpecs": {"Worker": {"replicas": 4}}})
     hosts_are(one, 4)
@@ -103,15 +128,16 @@ def hosts_are(one: Played, count: int) -> None:
     A kubelet looks at a Pod's ConfigMaps once a minute or so, and when the Pod changes.
     """
     wanted = [
-        f"{one.worker(i)}.elastic.{one.stage.namespace}.svc" for i in range(count)
+        f"{one.worker(i)}.{one.name}.{one.stage.namespace}.svc" for i in range(count)
     ]
     looks = itertools.count()
+    mine = f"{names.JOB_NAME}={one.name},{names.JOB_ROLE}={names.LAUNCHER}"
 
     def look() -> bool:
         said = [line for line in one.log().splitlines() if line.startswith("hosts:")]
         if said and said[-1].removeprefix("hosts:").split() == wanted:
             return True
-        words = ("annotate", "pod", "-l", LAUNCHER, f"look={next(looks)}")
+        words = ("annotate", "pod", "-l", mine, f"look={next(looks)}")
         one.stage.kubectl(*words, "--overwrite")
         return False
 
@@ -142,21 +168,30 @@ def edit(one: Played, spec: Json) -> None:
     client.patch(MPIJOBS, unconditional, {"spec": spec})
 
 
-def pool(cluster: Cluster, name: str) -> None:
-    """Put the node into a pool."""
-    node = cluster.client.get(NODES, "", configs.NAME)
-    meta: dict[str, Any] = {"labels": {POOL: name}}
+def pool(cluster: Cluster, label: str, value: str | None) -> None:
+    """Put a node that takes any Pod into a pool, or take the pool away."""
+    node = next(
+        node
+        for node in cluster.client.list(NODES)["items"]
+        if not node["spec"].get("taints")
+    )
+    meta: dict[str, Any] = {"labels": {label: value}}
     bare = {"metadata": {"name": node["metadata"]["name"]}}
     cluster.client.patch(NODES, bare, {"metadata": meta})
 
 
-STORIES: tuple[Story, ...] = (scaled, suspended)
+STORIES: tuple[Story, ...] = (
+    scaled,
+    scaled_over_kubectl_exec,
+    suspended,
+    suspended_over_kubectl_exec,
+)
 
 
 @pytest.fixture(scope="module")
-def stories(node: Node, operated: Cluster) -> Iterator[Playing]:
+def stories(site: Site, operated: Cluster) -> Iterator[Playing]:
     """Play them side by side."""
-    with playing(node, operated, STORIES, len(STORIES)) as found:
+    with playing(site, operated, STORIES, len(STORIES)) as found:
         yield found
 
 

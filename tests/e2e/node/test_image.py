@@ -14,7 +14,7 @@ from deploy.image import __main__ as operator
 from deploy.image import bill, pins
 from mpiop import __version__
 from tests.e2e.node import images
-from tests.e2e.node.stage import TOLD
+from tests.support.told import TOLD
 
 MOST_MB = 150
 CHUNK = 1 << 20

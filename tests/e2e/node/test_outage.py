@@ -13,11 +13,12 @@ from mpiop.reconcile import names
 from tests.e2e.node import configs, install
 from tests.e2e.node.node import Node
 from tests.e2e.node.second import MARK, second
-from tests.e2e.node.stage import TOLD, Played, Stage, await_, manifest, stage
+from tests.e2e.node.stage import Played, Stage, await_, manifest, stage
 from tests.e2e.node.stories import Record, tell
 from tests.support.cluster import Cluster
 from tests.support.deployed import NAME
 from tests.support.script import ready
+from tests.support.told import TOLD
 
 pytestmark = [
     pytest.mark.needs("node"),

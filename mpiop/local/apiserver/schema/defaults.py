@@ -192,6 +192,18 @@ def _lease(lease: dict[str, Any]) -> None:
     lease.setdefault("spec", {})
 
 
+def _role(role: dict[str, Any]) -> None:
+    role.setdefault("rules", None)  # Kubernetes' type writes it always
+
+
+def _event(event: dict[str, Any]) -> None:
+    event.setdefault("source", {})
+    for time in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        event.setdefault(time, None)
+    for reporter in ("reportingComponent", "reportingInstance"):
+        event.setdefault(reporter, "")
+
+
 _RBAC: Final = f"{_RBAC_GROUP}/v1"
 _DEFAULTS: Final[dict[Gvk, Callable[[dict[str, Any]], None]]] = {
     Gvk("v1", "Pod"): default_pod,
@@ -199,6 +211,9 @@ _DEFAULTS: Final[dict[Gvk, Callable[[dict[str, Any]], None]]] = {
     Gvk("v1", "Secret"): _secret,
     Gvk("v1", "Namespace"): _namespace,
     Gvk("batch/v1", "Job"): _job,
+    Gvk("v1", "Event"): _event,
+    Gvk(_RBAC, "Role"): _role,
+    Gvk(_RBAC, "ClusterRole"): _role,
     Gvk(_RBAC, "RoleBinding"): _binding,
     Gvk(_RBAC, "ClusterRoleBinding"): _binding,
     Gvk("coordination.k8s.io/v1", "Lease"): _lease,

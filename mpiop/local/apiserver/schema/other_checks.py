@@ -121,7 +121,14 @@ def check_role(role: Json) -> Iterator[FieldError]:
         where = f"rules[{index}]"
         if not rule.get("verbs"):
             yield required(f"{where}.verbs", "verbs must contain at least one value")
-        if rule.get("nonResourceURLs"):
+        if urls := rule.get("nonResourceURLs"):
+            where = f"{where}.nonResourceURLs"
+            if role.get("kind") == "Role":
+                text = "namespaced rules cannot apply to non-resource URLs"
+                yield invalid(where, urls, text)
+            if any(map(rule.get, ("apiGroups", "resources", "resourceNames"))):
+                text = "rules cannot apply to both regular resources and "
+                yield invalid(where, urls, f"{text}non-resource URLs")
             continue
         if not rule.get("apiGroups"):
             text = "resource rules must supply at least one api group"
@@ -131,14 +138,17 @@ def check_role(role: Json) -> Iterator[FieldError]:
             yield required(f"{where}.resources", text)
 
 
+_GROUP: Final = "rbac.authorization.k8s.io"
+_SUBJECTS: Final = {"ServiceAccount": "", "User": _GROUP, "Group": _GROUP}
+
+
 def check_binding(binding: Json) -> Iterator[FieldError]:
     """Judge roleRef and subjects of a RoleBinding or ClusterRoleBinding."""
     ref = binding["roleRef"]
     namespaced = binding.get("kind") == "RoleBinding"
     choices = ("ClusterRole", "Role") if namespaced else ("ClusterRole",)
-    if ref["apiGroup"] != "rbac.authorization.k8s.io":
-        group = ("rbac.authorization.k8s.io",)
-        yield not_supported("roleRef.apiGroup", ref["apiGroup"], group)
+    if ref["apiGroup"] != _GROUP:
+        yield not_supported("roleRef.apiGroup", ref["apiGroup"], (_GROUP,))
     if ref.get("kind") not in choices:
         yield not_supported("roleRef.kind", ref.get("kind", ""), choices)
     if not ref.get("name"):
@@ -147,10 +157,12 @@ def check_binding(binding: Json) -> Iterator[FieldError]:
         where, kind = f"subjects[{index}]", subject.get("kind", "")
         if not subject.get("name"):
             yield required(f"{where}.name")
-        if kind not in {"Group", "ServiceAccount", "User"}:
-            kinds = ("Group", "ServiceAccount", "User")
-            yield not_supported(f"{where}.kind", kind, kinds)
-        if kind == "ServiceAccount" and not subject.get("namespace"):
+        group = _SUBJECTS.get(kind)
+        if group is None:
+            yield not_supported(f"{where}.kind", kind, _SUBJECTS)
+        elif subject.get("apiGroup", "") != group:
+            yield not_supported(f"{where}.apiGroup", subject["apiGroup"], (group,))
+        if kind == "ServiceAccount" and not (namespaced or subject.get("namespace")):
             yield required(f"{where}.namespace")
 
 
