@@ -245,12 +245,14 @@ def bring_up(folder: Path, listener: int) -> None:
     inside.networks()
     loading = inside.containerd(machine, images.archives())
     with inside.control_plane() as plane:
+        # A kubelet that starts beside them takes one of their passing mounts for the
+        # node's disk, and looks at no disk once that is gone.
+        loaded(loading)
         inside.kubelet(machine)
         inside.services()
         find = plane.cluster.find
         inside.wait("the node", lambda: ready(find(NODES, "", machine.name) or {}))
         inside.wait("CoreDNS", _dns_answers)
-        loaded(loading)
         config = yaml.safe_load(inside.kubeconfig.read_text("utf-8"))
         server = str(config["clusters"][0]["cluster"]["server"])
         (folder / "ready").write_text(server, "utf-8")

@@ -90,19 +90,19 @@ def second(node: Node) -> Iterator[Second]:
 
 
 def main() -> None:
-    """Within the namespaces: start it, and wait until it has its images."""
+    """Within the namespaces: start it, with its images."""
     inside = Inside(Path(sys.argv[1]))
     machine = configs.second(inside.folder)
     for place in (machine.images, machine.pods, machine.logs):
         place.mkdir(parents=True, exist_ok=True)
     pause, mpi, _ = images.archives()
     loading = inside.containerd(machine, [pause, mpi])
+    loaded(loading)
     inside.kubelet(
         machine,
         f"--node-labels={MARK}=yes",
         f"--register-with-taints={MARK}=yes:NoSchedule",
     )
-    loaded(loading)
 
 
 if __name__ == "__main__":

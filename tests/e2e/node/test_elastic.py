@@ -127,9 +127,10 @@ def hosts_are(one: Played, count: int) -> None:
 
     A kubelet looks at a Pod's ConfigMaps once a minute or so, and when the Pod changes.
     """
-    wanted = [
-        f"{one.worker(i)}.{one.name}.{one.stage.namespace}.svc" for i in range(count)
-    ]
+    job = one.stage.cluster.client.get(MPIJOBS, one.stage.namespace, one.name)
+    ssh = job["spec"]["remoteShell"] == "SSH"  # v1's script has Pods and their slots
+    rest = f".{one.name}.{one.stage.namespace}.svc" if ssh else ":1"
+    wanted = [f"{one.worker(index)}{rest}" for index in range(count)]
     looks = itertools.count()
     mine = f"{names.JOB_NAME}={one.name},{names.JOB_ROLE}={names.LAUNCHER}"
 
