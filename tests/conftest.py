@@ -19,6 +19,7 @@ from xdist.remote import Producer
 from xdist.workermanage import WorkerController
 
 from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get known)
+    admin,
     bare_cluster,
     control_plane,
     installed,

@@ -1,13 +1,16 @@
 """Fixtures of tests that need a real API server; tests/conftest.py makes them known."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.e2e.kubectl import Kubectl
 from tests.support.cluster import Account, Cluster
 from tests.support.controlplane import ControlPlane, Options
-from tests.support.installed import install, nothing_forbidden
-from tests.support.live import operating
+from tests.support.deployed import NAME
+from tests.support.installed import install, kubectl, nothing_forbidden
+from tests.support.live import operating, playing
 from tests.support.machine import named
 
 
@@ -70,3 +73,10 @@ def operated(control_plane: Cluster, installed: Account) -> Iterator[Account]:
     """
     with nothing_forbidden(control_plane, installed), operating(installed):
         yield installed
+
+
+@pytest.fixture
+def admin(bare_cluster: Cluster, tmp_path: Path) -> Iterator[Kubectl]:
+    """The administrator; the Pod of what is installed is played by a kubelet."""
+    with playing(bare_cluster, NAME):
+        yield kubectl(bare_cluster, tmp_path, NAME)

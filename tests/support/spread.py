@@ -19,7 +19,7 @@ NODE: Final = "tests/e2e/node/"
 TOGETHER: Final = (
     (f"{NODE}*",),
     (
-        "tests/e2e/test_install.py",
+        "tests/e2e/test_install*",
         "tests/e2e/test_real_manifests.py",
         "tests/e2e/test_seed.py",
         "tests/e2e/test_upgrade.py",

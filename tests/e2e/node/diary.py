@@ -48,6 +48,24 @@ class Entry:
         found: Json = self.obj.get("status") or {}
         return found
 
+    @property
+    def said(self) -> str:
+        """All words of an MPIJob's status."""
+        conditions = self.status.get("conditions", ())
+        told = [f"{one['reason']} {one['message']}" for one in conditions]
+        return " ".join([str(self.status.get("message", "")), *told])
+
+    @property
+    def lost(self) -> bool:
+        """Whether a Pod is no more, or has no container that runs."""
+        states = self.status.get("containerStatuses", ())
+        return (
+            self.kind == "DELETED"
+            or self.status.get("phase") in _ENDED
+            or self.obj["metadata"].get("deletionTimestamp") is not None
+            or any("terminated" in state.get("state", {}) for state in states)
+        )
+
 
 @attrs.define
 class Diary:

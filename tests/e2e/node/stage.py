@@ -244,8 +244,7 @@ class Played:
     def named(self, *words: str) -> float:
         """Give the seconds from the strike until a status said all these words."""
         for entry in self.after():
-            said = _said(entry)
-            if all(word in said for word in words):
+            if all(word in entry.said for word in words):
                 return entry.at - self.struck
         raise AssertionError(f"{words} was never said of {self.name}: {self.story()}")
 
@@ -253,7 +252,7 @@ class Played:
         """Give the seconds from the strike until a Pod showed that it is no more."""
         for role in (names.WORKER, names.LAUNCHER):
             for entry in self.stage.diary.pods(self.name, role):
-                if entry.name == pod and entry.at >= self.struck and _lost(entry):
+                if entry.name == pod and entry.at >= self.struck and entry.lost:
                     return entry.at - self.struck
         raise AssertionError(f"nothing happened to {pod}")
 
@@ -284,24 +283,6 @@ class Played:
                 lines.append(f"{entry.at - self.struck:+7.1f} s  {'  '.join(now)}")
             shown = now
         return "\n".join([self.name, *lines, *self.shown.splitlines()])
-
-
-def _said(entry: Entry) -> str:
-    conditions = entry.status.get("conditions", ())
-    told = [f"{one['reason']} {one['message']}" for one in conditions]
-    return " ".join([str(entry.status.get("message", "")), *told])
-
-
-def _lost(entry: Entry) -> bool:
-    pod, status = entry.obj, entry.status
-    ended = status.get("phase") in {"Succeeded", "Failed"}
-    states = status.get("containerStatuses", ())
-    return (
-        entry.kind == "DELETED"
-        or ended
-        or pod["metadata"].get("deletionTimestamp") is not None
-        or any("terminated" in state.get("state", {}) for state in states)
-    )
 
 
 def await_(look: Callable[[], Any], what: str) -> None:
