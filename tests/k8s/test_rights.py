@@ -89,6 +89,14 @@ def test_a_gang_scheduler_brings_its_own() -> None:
     assert "get priorityclasses.scheduling.k8s.io" in more
 
 
+def test_a_gang_goes_without_priority_classes() -> None:
+    """An operator with Roles alone cannot read them: that is all it lacks."""
+    settings = Settings(gang_scheduling="volcano", leader_elect=False)
+    found, _ = rights(Reviewer("get priorityclasses"), settings)
+    found.step()
+    assert (found.blocking, list(found.degraded)) == ((), ["priority classes"])
+
+
 def test_all_granted_is_asked_once() -> None:
     """At rest nothing is asked."""
     reviewer = Reviewer()
