@@ -113,5 +113,6 @@ def _update(root: Path) -> None:
 
 def _apt(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    env.pop("TMPDIR", None)  # that folder is not in there, and packages' scripts use it
     command = ["chroot", str(root), *_APT, *words]
     return subprocess.run(command, capture_output=True, text=True, env=env, check=False)

@@ -396,13 +396,27 @@ def test_bad_jobs_are_told_why(obj: dict[str, Any], cause: str) -> None:
             "roleRef.name: Required value",
         ),
         (
+            Gvk(RBAC, "ClusterRoleBinding"),
+            {
+                "kind": "ClusterRoleBinding",
+                "roleRef": {"kind": "ClusterRole", "name": "r"},
+                "subjects": [{"kind": "ServiceAccount", "name": "s"}],
+            },
+            "subjects[0].namespace: Required value",
+        ),
+        (
             Gvk(RBAC, "RoleBinding"),
             {
                 "kind": "RoleBinding",
                 "roleRef": {"kind": "Role", "name": "r"},
-                "subjects": [{"kind": "ServiceAccount", "name": "s"}],
+                "subjects": [{"kind": "ServiceAccount", "name": "s", "apiGroup": RBAC}],
             },
-            "subjects[0].namespace: Required value",
+            "subjects[0].apiGroup: Unsupported value",
+        ),
+        (
+            Gvk(RBAC, "Role"),
+            {"kind": "Role", "rules": [{"verbs": ["get"], "nonResourceURLs": ["/x"]}]},
+            "rules[0].nonResourceURLs: Invalid value",
         ),
         (
             Gvk("v1", "Event"),
