@@ -121,6 +121,8 @@ class Lean(HTTPConnectionPool):
         if not good:
             connection.close()
         self._put_conn(connection)
+        if self.pool is None:  # closed by another thread, perhaps just before that
+            connection.close()
 
     def _connected(self, patience: float) -> HTTPConnection:
         connection: HTTPConnection | None = None

@@ -1,5 +1,6 @@
 """The leaner way over HTTP, against servers that say what a test wants to the byte."""
 
+import queue
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -8,10 +9,12 @@ from contextlib import contextmanager
 import attrs
 import pytest
 import urllib3
+from urllib3.connection import HTTPConnection
 
 from mpiop.k8s.access import Access
 from mpiop.k8s.clock import Clock
 from mpiop.k8s.errors import Unreachable, Unsent
+from mpiop.k8s.exchange import Lean
 from mpiop.k8s.http import HttpTransport
 from mpiop.k8s.transport import Call, Reply
 
@@ -121,6 +124,26 @@ def test_a_connection_is_kept_while_it_is_good(
     assert {reply.body for reply in replies} <= bodies
     assert all(reply.retry_after in {None, 7.0} for reply in replies)
     assert len(script.calls) == 4
+
+
+def test_a_connection_that_comes_back_to_a_closed_pool_is_closed() -> None:
+    """Also where another thread closes the pool while it is put there."""
+
+    class Late(queue.LifoQueue[object]):
+        def put(
+            self, item: object, block: bool = True, timeout: float | None = None
+        ) -> None:
+            pool.close()
+            super().put(item, block, timeout)
+
+    with scripted([]) as server:
+        host, _, port = server.address.partition(":")
+        pool = Lean(host, int(port))
+        connection = HTTPConnection(host, int(port))
+        connection.connect()
+        pool.pool = Late()
+        pool.give_back(connection, good=True)
+        assert connection.sock is None
 
 
 def test_a_connection_that_was_dropped_is_not_used() -> None:
