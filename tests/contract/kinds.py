@@ -126,9 +126,10 @@ SERVICE_ACCOUNTS: Final = Kind(
     },
     kind="ServiceAccount",
 )
+_RBAC: Final = "rbac.authorization.k8s.io"
 _RULE: Final = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
 ROLES: Final = Kind(
-    "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
+    f"/apis/{_RBAC}/v1/namespaces/{{}}/roles",
     {
         **_META,
         "rules": [
@@ -143,16 +144,12 @@ ROLES: Final = Kind(
         "colour": ["red"],
     },
     kind="Role",
-    version="rbac.authorization.k8s.io/v1",
+    version=f"{_RBAC}/v1",
 )
-_ROLE: Final = {
-    "apiGroup": "rbac.authorization.k8s.io",
-    "kind": "Role",
-    "name": "a",
-}
+_ROLE: Final = {"apiGroup": _RBAC, "kind": "Role", "name": "a"}
 _SUBJECT: Final = {"kind": "ServiceAccount", "name": "default", "namespace": "default"}
 ROLE_BINDINGS: Final = Kind(
-    "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+    f"/apis/{_RBAC}/v1/namespaces/{{}}/rolebindings",
     {
         **_META,
         "roleRef": [
@@ -165,13 +162,13 @@ ROLE_BINDINGS: Final = Kind(
             [{"kind": "ServiceAccount", "name": "default"}],
             [{"kind": "User", "name": "someone"}],
             [{**_SUBJECT, "kind": "Somebody"}],
-            [{**_SUBJECT, "apiGroup": "rbac.authorization.k8s.io"}],
+            [{**_SUBJECT, "apiGroup": _RBAC}],
         ],
         "colour": ["red"],
     },
     base={"roleRef": _ROLE},
     kind="RoleBinding",
-    version="rbac.authorization.k8s.io/v1",
+    version=f"{_RBAC}/v1",
 )
 EVENTS: Final = Kind(
     "/api/v1/namespaces/{}/events",

@@ -478,7 +478,7 @@ def test_a_missing_right_is_told(verb: str, kind: str) -> None:
 
 
 def test_a_right_that_a_component_brings_is_told_with_it() -> None:
-    """A job over kubectl exec names what to install; one over ssh needs none of it."""
+    """What to install is named where a right is missing, not where a quota says no."""
     world = harness()
     words = 'serviceaccounts is forbidden: User "mpiop" cannot create resource "x"'
     refused = refusing("create", "serviceaccounts", forbidden(words))
