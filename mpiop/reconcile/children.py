@@ -25,6 +25,7 @@ from mpiop.reconcile.desired import (
     ssh_secret,
     worker,
 )
+from mpiop.reconcile.digest import digest
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import Json, RemoteShell
 from mpiop.reconcile.policies import clean_up, gang, startup, worker_loss
@@ -34,7 +35,6 @@ from mpiop.reconcile.views import (
     SELECTOR,
     ChildView,
     PodView,
-    digest,
     ref_of,
 )
 

@@ -10,11 +10,12 @@ from datetime import datetime
 import attrs
 
 from mpiop.reconcile import names
+from mpiop.reconcile.digest import digest
 from mpiop.reconcile.gang import API_VERSIONS, Gang, gang
 from mpiop.reconcile.mpijob import Install, MPIJob
 from mpiop.reconcile.recorded import Identity, Recorded
 from mpiop.reconcile.snapshot import Finding, FindingKind, Snapshot
-from mpiop.reconcile.views import ChildView, JobView, PodView, digest
+from mpiop.reconcile.views import ChildView, JobView, PodView
 
 
 @attrs.frozen

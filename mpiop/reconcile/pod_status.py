@@ -46,6 +46,26 @@ def main_status(manifest: Json) -> Json:
     return {}
 
 
+def over(manifest: Json) -> bool:
+    """Whether every container has ended and none is started anew.
+
+    A kubelet tells of the last end first, and of the phase that follows once it has
+    taken the Pod apart.
+    """
+    spec = dig(manifest, "spec")
+    statuses = [
+        status
+        for field in ("initContainerStatuses", "containerStatuses")
+        for status in items(manifest, "status", field)
+    ]
+    count = len(items(spec, "initContainers")) + len(items(spec, "containers"))
+    return (
+        text(spec, "restartPolicy") == "Never"
+        and len(statuses) == count
+        and all(dig(status, "state", "terminated") is not None for status in statuses)
+    )
+
+
 def waiting(manifest: Json) -> str:
     """Say why a container waits, where that is not the usual start."""
     for field in ("initContainerStatuses", "containerStatuses"):

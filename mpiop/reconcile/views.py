@@ -4,7 +4,6 @@ The shell caches these and not the objects: a worker costs a few hundred bytes.
 Nothing here decides; a view repeats what the API server said.
 """
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, cast
@@ -13,6 +12,7 @@ import attrs
 
 from mpiop.reconcile import names, pod_status
 from mpiop.reconcile.actions import KindName, Ref
+from mpiop.reconcile.digest import digest
 from mpiop.reconcile.gang import (
     API_VERSIONS,
     GangKind,
@@ -45,6 +45,7 @@ class PodView:
         gang: whose gang it belongs to.
         due: until when its grace lets it end, once its deletion is asked for.
         inherited: an operator before this one made it.
+        over: every container has ended for good; its phase will say so in a moment.
     """
 
     name: str
@@ -73,6 +74,7 @@ class PodView:
     gang: GangKind | None = None
     due: datetime | None = None
     inherited: bool = False
+    over: bool = False
 
     @property
     def terminal(self) -> bool:
@@ -149,20 +151,6 @@ class ChildView:
     waiting: str = ""
 
 
-def digest(value: object) -> str:
-    """Fingerprint a JSON value: equal values, equal digests; 16 hex digits."""
-    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
-
-
-def _canonical(value: object) -> str:
-    if isinstance(value, Mapping):
-        pairs = (f"{k!r}:{_canonical(value[k])}" for k in sorted(value))
-        return "{" + ",".join(pairs) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_canonical, value)) + "]"
-    return repr(value)
-
-
 def _owner(meta: object) -> str:
     for reference in items(meta, "ownerReferences"):
         if reference.get("controller") is True:
@@ -223,6 +211,7 @@ def pod_view(manifest: Json) -> PodView:
         gang=marked(manifest),
         due=parse_time(dig(meta, "deletionTimestamp")),
         inherited=text(labels, names.INHERITED) != "",
+        over=ended is not None and pod_status.over(manifest),
     )
 
 

@@ -154,8 +154,8 @@ MUTANTS: Final = (
     Mutant(
         "no Pod outlives what cleanPodPolicy allows",
         "reconcile/policies/clean_up.py",
-        "if not pod.terminal or pod.deleted)",
-        "if pod.terminal)",
+        "if not _ended(pod) or pod.deleted)",
+        "if _ended(pod))",
         (COST, "test_a_normal_life_over_ssh"),
     ),
     Mutant(

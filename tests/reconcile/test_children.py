@@ -170,3 +170,36 @@ def test_workers_that_have_ended_outlive_the_policy_running(
     seen = snapshot(job, *base(), worker(0), dead, complete, pod)
     deleted = [one.ref.name for one in step(seen) if isinstance(one, Delete)]
     assert deleted == gone
+
+
+@pytest.mark.parametrize(
+    ("rule", "beside", "kept"),
+    [
+        ("Never", {}, True),
+        ("OnFailure", {}, False),
+        ("Never", {"containers": {"running": {}}}, False),
+        ("Never", {"initContainers": {"running": {}}}, False),
+        ("Never", {"initContainers": terminated(0, -5)}, True),
+    ],
+)
+def test_a_lost_worker_stays_though_its_phase_lags_behind(
+    rule: str, beside: Obj, *, kept: bool
+) -> None:
+    """Its kubelet tells of the container's end first; its log tells why."""
+    job = mpijob(2, cleanPodPolicy="Running", backoffLimit=0)
+    workers = [worker(0), worker(1)]
+    seen = snapshot(job, *base(), *workers, launcher_job(), launcher_pod())
+    job = after(job, step(seen))
+    lost = ended(worker(1), terminated(137, -25), "Running")
+    lost["spec"]["restartPolicy"] = rule
+    for field, state in beside.items():
+        lost["spec"].setdefault(field, []).append({"name": "other"})
+        statuses = lost["status"].setdefault(field[:-1] + "Statuses", [])
+        statuses.append({"name": "other", "state": state})
+    pod = ended(launcher_pod(), terminated(1, -20), "Failed")
+    failed = launcher_job(0, "Failed", lastTransitionTime=at(-20))
+    seen = snapshot(job, *base(), worker(0), lost, failed, pod)
+    job = after(job, actions := step(seen))
+    assert job["status"]["reason"] == "WorkerLost"
+    deleted = [one.ref.name for one in actions if isinstance(one, Delete)]
+    assert deleted == ["pi-worker-0"] + ["pi-worker-1"] * (not kept)

@@ -17,8 +17,13 @@ def removed(facts: Facts) -> tuple[PodView, ...]:
         return ()
     workers = (*facts.workers.values(), *facts.surplus, *facts.leaving)
     if policy is CleanPodPolicy.RUNNING:
-        return tuple(pod for pod in workers if not pod.terminal or pod.deleted)
+        return tuple(pod for pod in workers if not _ended(pod) or pod.deleted)
     return (*workers, *facts.launchers)
+
+
+def _ended(pod: PodView) -> bool:
+    """A worker that was lost stays, for its log, though its phase lags behind."""
+    return pod.terminal or pod.over
 
 
 def cleaned(facts: Facts) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 from mpiop.reconcile import names
 from mpiop.reconcile.actions import Action, Create, Delete, LookPriority, Patch, Ref
 from mpiop.reconcile.desired import pod_group
+from mpiop.reconcile.digest import digest
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.gang import (
     API_VERSIONS,
@@ -22,7 +23,7 @@ from mpiop.reconcile.gang import (
     spec_values,
 )
 from mpiop.reconcile.mpijob import Json
-from mpiop.reconcile.views import ChildView, PodView, digest
+from mpiop.reconcile.views import ChildView, PodView
 
 _SIZES: Final = ("minMember", MIN_COUNT)
 
