@@ -230,6 +230,8 @@ class ControlPlane:
             flags += [
                 f"--cert-dir={self._path('certificates')}",
                 f"--controllers={self.options.controllers}",
+                # Which it makes where it is missing, in /usr unless told otherwise.
+                f"--flex-volume-plugin-dir={self._path('flexvolume')}",
                 "--use-service-account-credentials",
                 f"--service-account-private-key-file={self._path('accounts.pem')}",
                 f"--root-ca-file={self._path('ca.pem')}",

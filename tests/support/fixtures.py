@@ -16,7 +16,7 @@ from tests.support.machine import named
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One cluster for the whole session, which knows MPIJobs.
+    """One cluster for all files that go together (spread.py), which knows MPIJobs.
 
     It is the one that MPIOP_E2E_KUBECONFIG names, else a control plane of our own. A
     test that stops the server, or wants it otherwise, runs a `ControlPlane` itself.

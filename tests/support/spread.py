@@ -5,9 +5,10 @@ same cluster stay together. Those that wait for clusters are begun beside those 
 compute, so that no core idles, and what takes minutes is begun first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
-from typing import Final
+from functools import partial
+from typing import Any, Final, cast
 
 import pytest
 from xdist.remote import Producer
@@ -34,6 +35,7 @@ TOGETHER: Final = (
     ),
 )
 CLUSTERS: Final = {"control_plane": 2, "bare_cluster": 1}  # processes that start one
+_standing: Final = pytest.StashKey[list[Callable[[], None]]]()
 WAITING: Final = "tests/e2e/"
 SIDE_BY_SIDE: Final = 2  # files that wait, for each that computes
 # Of either kind, those that take minutes; what is begun last should be short.
@@ -71,6 +73,22 @@ def scope(nodeid: str) -> str:
         if any(fnmatchcase(file, one) for one in together):
             return together[0]
     return file
+
+
+def begun(fixture: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> None:
+    """Note that a fixture is made; of a cluster it is remembered."""
+    if fixture.argname in CLUSTERS:
+        end = partial(fixture.finish, cast("Any", request))
+        request.config.stash.setdefault(_standing, []).append(end)
+
+
+def end_clusters(item: pytest.Item, following: pytest.Item | None) -> None:
+    """End the clusters of a session with the files that share them, which is sooner."""
+    if following is None or scope(following.nodeid) == scope(item.nodeid):
+        return
+    standing = item.config.stash.get(_standing, [])
+    while standing:
+        standing.pop()()
 
 
 def _woven(scopes: list[str]) -> Iterator[str]:

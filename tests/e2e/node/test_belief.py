@@ -12,9 +12,11 @@ from tests.e2e.node import jobs
 from tests.e2e.node.jobs import Cell
 from tests.e2e.node.node import Node
 from tests.e2e.node.running import run_all
+from tests.e2e.node.stories import Record
 from tests.support.cluster import MPIJOBS, Cluster
 from tests.support.live import status
 from tests.support.manifests import condition
+from tests.support.told import TOLD
 
 pytestmark = [
     pytest.mark.needs("mpi"),
@@ -89,7 +91,7 @@ def killer(node: Node) -> Callable[[str, str], None]:
 @pytest.mark.needs("node")  # nobody kills process 1 from within
 @pytest.mark.parametrize("shell", ["SSH", "KubectlExec"])
 def test_no_attempt_that_lost_a_worker_succeeds(
-    operated: Cluster, node: Node, shell: str
+    operated: Cluster, node: Node, shell: str, record_property: Record
 ) -> None:
     """Open MPI 5 may exit 0 when a worker is killed; twenty times it never counts."""
     cell = Cell(shell=shell, command=("mpi-test", "hang"))
@@ -98,3 +100,7 @@ def test_no_attempt_that_lost_a_worker_succeeds(
     for job, _ in done.values():
         told = job["status"]
         assert (told["result"], told["reason"]) == ("Failed", "WorkerLost"), told
+    well = sum(
+        "exited with code 0" in job["status"]["message"] for job, _ in done.values()
+    )
+    record_property(TOLD, f"{shell}: mpirun exited with 0 in {well} of {TIMES}")
