@@ -44,6 +44,7 @@ class _Container(TypedDict, total=False):
 
 class _PodSpec(TypedDict, total=False):
     nodeName: Any
+    restartPolicy: Any
     containers: list[_Container]
     schedulingGroup: Any
 

@@ -52,17 +52,12 @@ def over(manifest: Json) -> bool:
     A kubelet tells of the last end first, and of the phase that follows once it has
     taken the Pod apart.
     """
-    spec = dig(manifest, "spec")
-    statuses = [
-        status
+    if text(manifest, "spec", "restartPolicy") != "Never":
+        return False
+    return all(
+        dig(status, "state", "terminated") is not None
         for field in ("initContainerStatuses", "containerStatuses")
         for status in items(manifest, "status", field)
-    ]
-    count = len(items(spec, "initContainers")) + len(items(spec, "containers"))
-    return (
-        text(spec, "restartPolicy") == "Never"
-        and len(statuses) == count
-        and all(dig(status, "state", "terminated") is not None for status in statuses)
     )
 
 

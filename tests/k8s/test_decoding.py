@@ -52,6 +52,7 @@ def pod() -> dict[str, Any]:
         },
         "spec": {
             "nodeName": "n1",
+            "restartPolicy": "Never",
             "schedulingGroup": {"podGroupName": "g"},
             "containers": [{"name": "main", "image": "i", "env": [{"name": "A"}]}],
         },
@@ -82,15 +83,18 @@ def seen(pod: dict[str, Any]) -> PodView:
 
 def test_a_view_loses_nothing() -> None:
     """All of its fields come from what is decoded; none is what it is by default."""
-    view = seen(pod())
+    told = pod()
+    view = seen(told)
     empty = seen({"metadata": {"name": "w-3"}})
     same = {
         one.name
         for one in attrs.fields(PodView)
         if getattr(view, one.name) == getattr(empty, one.name)
     }
-    assert same == {"name"}
+    assert same == {"name", "over"}  # a container waits
     assert view.gang is GangKind.KUBERNETES
+    del told["status"]["initContainerStatuses"][1]
+    assert seen(told).over
 
 
 @pytest.mark.parametrize(

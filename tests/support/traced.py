@@ -13,6 +13,8 @@ from typing import Final
 import pytest
 
 CASES: Final = ("tests/states/", "tests/reconcile/", "tests/k8s/", "tests/cli/")
+# Among these, whole lives of jobs.
+LIVES: Final = ("tests/k8s/test_lives.py", "tests/k8s/test_faults.py")
 
 
 @contextmanager
@@ -32,7 +34,8 @@ def traced_as_meant(item: pytest.Item) -> Iterator[None]:
 
 def _states_a_case(item: pytest.Item) -> bool:
     generated = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
-    return item.nodeid.startswith(CASES) and not generated
+    whole = generated or item.nodeid.startswith(LIVES)
+    return item.nodeid.startswith(CASES) and not whole
 
 
 def one_tracer(config: pytest.Config) -> None:
