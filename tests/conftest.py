@@ -28,7 +28,7 @@ from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get kno
     operator_account,
 )
 from tests.support.machine import CAPABILITIES
-from tests.support.spread import ByFile, begun, end_clusters, longest_first
+from tests.support.spread import ByFile, ClustersEnd, longest_first
 from tests.support.told import show
 from tests.support.traced import one_tracer, traced_as_meant
 
@@ -62,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     config.stash[_not_run] = []
     sys.addaudithook(_LoopbackOnly())
+    config.pluginmanager.register(ClustersEnd())
     if hasattr(config, "workerinput"):  # started by pytest-xdist, in that folder
         return
     usual = tempfile.gettempdir()
@@ -121,19 +122,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.fail(f"CI must offer {name}: {reason}", pytrace=False)
             item.config.stash[_not_run].append((item.nodeid, f"{name}: {reason}"))
             pytest.skip(f"needs {name}: {reason}")
-
-
-def pytest_fixture_setup(
-    fixturedef: "pytest.FixtureDef[object]", request: pytest.FixtureRequest
-) -> None:
-    """Remember the clusters that are started."""
-    begun(fixturedef, request)
-
-
-@pytest.hookimpl(trylast=True)  # after the fixtures that use them
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """End the clusters that no test that follows here wants."""
-    end_clusters(item, nextitem)
 
 
 @pytest.hookimpl(trylast=True)  # after the processes of pytest-xdist have ended

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Final, cast
 
+import attrs
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -35,7 +36,6 @@ TOGETHER: Final = (
     ),
 )
 CLUSTERS: Final = {"control_plane": 2, "bare_cluster": 1}  # processes that start one
-_standing: Final = pytest.StashKey[list[Callable[[], None]]]()
 WAITING: Final = "tests/e2e/"
 SIDE_BY_SIDE: Final = 2  # files that wait, for each that computes
 # Of either kind, those that take minutes; what is begun last should be short.
@@ -75,20 +75,32 @@ def scope(nodeid: str) -> str:
     return file
 
 
-def begun(fixture: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> None:
-    """Note that a fixture is made; of a cluster it is remembered."""
-    if fixture.argname in CLUSTERS:
-        end = partial(fixture.finish, cast("Any", request))
-        request.config.stash.setdefault(_standing, []).append(end)
+@attrs.define(eq=False)
+class ClustersEnd:
+    """Ends the clusters of a session with the files that share them, which is sooner.
 
+    A plugin: of the fixtures of a session, the hooks of tests/conftest.py are not told.
+    """
 
-def end_clusters(item: pytest.Item, following: pytest.Item | None) -> None:
-    """End the clusters of a session with the files that share them, which is sooner."""
-    if following is None or scope(following.nodeid) == scope(item.nodeid):
-        return
-    standing = item.config.stash.get(_standing, [])
-    while standing:
-        standing.pop()()
+    _standing: list[Callable[[], None]] = attrs.field(factory=list)
+
+    def pytest_fixture_setup(
+        self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest
+    ) -> None:
+        """Note that a cluster is started."""
+        if fixturedef.argname in CLUSTERS:
+            end = partial(fixturedef.finish, cast("Any", request))
+            self._standing.append(end)
+
+    @pytest.hookimpl(trylast=True)  # after the fixtures that use them
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> None:
+        """End the clusters that no test that follows here wants."""
+        if nextitem is None or scope(nextitem.nodeid) == scope(item.nodeid):
+            return
+        while self._standing:
+            self._standing.pop()()
 
 
 def _woven(scopes: list[str]) -> Iterator[str]:
