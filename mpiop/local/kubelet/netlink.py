@@ -21,6 +21,7 @@ _EXCLUSIVE: Final = 0x200
 _CREATE: Final = 0x400
 
 _IFF_UP: Final = 0x1
+_IFLA_ADDRESS: Final = 1
 _IFLA_IFNAME: Final = 3
 _IFLA_MASTER: Final = 10
 _IFLA_LINKINFO: Final = 18
@@ -31,6 +32,7 @@ _VETH_INFO_PEER: Final = 1
 _IFA_ADDRESS: Final = 1
 _IFA_LOCAL: Final = 2
 _IFA_BROADCAST: Final = 4
+_ADMINISTERED_HERE: Final = b"\x02"  # how a hardware address begins that nobody sold
 
 
 def _attribute(kind: int, value: bytes | str | int) -> bytes:
@@ -72,9 +74,14 @@ class Netlink:
         self.close()
 
     def bridge(self, name: str) -> None:
-        """Make a bridge."""
+        """Make a bridge, with a hardware address of its own.
+
+        Else it has one of its ports', and another once that port goes: who has learned
+        the former sends into the void until it is forgotten, for a minute.
+        """
         kind = _attribute(_IFLA_INFO_KIND, "bridge")
         body = _attribute(_IFLA_IFNAME, name) + _attribute(_IFLA_LINKINFO, kind)
+        body += _attribute(_IFLA_ADDRESS, _ADMINISTERED_HERE + os.urandom(5))
         self._ask(_NEW_LINK, _link() + body, _CREATE | _EXCLUSIVE)
 
     def veth(self, name: str, peer: str, peer_namespace: int) -> None:
