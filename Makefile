@@ -6,8 +6,15 @@ BIN := $(VENV)/bin
 PROCESSES ?= $(shell echo $$(($$(nproc) + 2)))
 # Bytecode is kept, whatever the caller's habit: without it each start of a process costs twice.
 unexport PYTHONDONTWRITEBYTECODE
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mpiop
 # What mypy knows of the dependencies is for every clone: half a minute of each check.
-export MYPY_CACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mpiop/mypy
+export MYPY_CACHE_DIR := $(CACHE)/mypy
+# So are the wheels: pip asks an index only where one is missing, and believes hashes alone.
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PINNED := --find-links $(CACHE)/wheels --no-deps --require-hashes
+install = @$(PIP) install --no-index $(PINNED) -r $(1) 2>/dev/null || \
+	{ $(PIP) download --dest $(CACHE)/wheels $(PINNED) -r $(1) && \
+	$(PIP) install --no-index $(PINNED) -r $(1); }
 # Run a command, then say how long it took.
 timed = @echo '$(1)'; begin=$$(date +%s); $(1); code=$$?; echo "  $$(($$(date +%s) - begin)) s"; exit $$code
 .DEFAULT_GOAL := help
@@ -19,13 +26,13 @@ help: ## list the targets
 $(VENV)/.run: requirements/run.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing pinned dependencies into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/run.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(call install,requirements/run.txt)
+	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@echo "installing pinned development tools into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	$(call install,requirements/dev.txt)
 	@touch $@
 
 setup: $(VENV)/.dev ## virtual environment with everything, from pinned hashes
