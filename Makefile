@@ -12,9 +12,8 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 # So are the wheels: pip asks an index only where one is missing, and believes hashes alone.
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PINNED := --find-links $(CACHE)/wheels --no-deps --require-hashes
-install = @$(PIP) install --no-index $(PINNED) -r $(1) 2>/dev/null || \
-	{ $(PIP) download --dest $(CACHE)/wheels $(PINNED) -r $(1) && \
-	$(PIP) install --no-index $(PINNED) -r $(1); }
+cached = $(PIP) install --no-index $(PINNED) -r $(1)
+install = @$(cached) 2>/dev/null || { $(PIP) download --dest $(CACHE)/wheels $(PINNED) -r $(1) && $(cached); }
 # Run a command, then say how long it took.
 timed = @echo '$(1)'; begin=$$(date +%s); $(1); code=$$?; echo "  $$(($$(date +%s) - begin)) s"; exit $$code
 .DEFAULT_GOAL := help

@@ -11,7 +11,7 @@ import pytest
 
 from mpiop.local.client import NAMESPACES, Deletion
 from tests.e2e.node.install import Site
-from tests.e2e.node.stage import MPIRUN, Played, Stage, await_, stage
+from tests.e2e.node.stage import LATER, MPIRUN, Played, Stage, await_, stage
 from tests.e2e.node.stories import Playing, Record, Story, playing, tell
 from tests.support.cluster import Cluster
 from tests.support.machine import named
@@ -27,9 +27,7 @@ EAT: Final = (
     "until [ -e /tmp/eat ]; do sleep 0.1; done; exec python3 -c 'bytearray(1 << 30)'"
 )
 # The shell stays process 1, and passes mpirun's exit code on.
-UNDER_SHELL: Final = (
-    f'[ "$ATTEMPT" -gt 0 ] && exec {MPIRUN} reduce; {MPIRUN} hang; exit $?'
-)
+UNDER_SHELL: Final = f"{LATER}; {MPIRUN} hang; exit $?"
 
 
 def container_killed(here: Stage) -> Played:

@@ -13,7 +13,7 @@ from mpiop.reconcile import names
 from tests.e2e.node import configs, install
 from tests.e2e.node.node import Node
 from tests.e2e.node.second import MARK, second
-from tests.e2e.node.stage import MPIRUN, Played, Stage, await_, manifest, stage
+from tests.e2e.node.stage import CARELESS, Played, Stage, await_, manifest, stage
 from tests.e2e.node.stories import Record, tell
 from tests.support.cluster import Cluster
 from tests.support.deployed import NAME
@@ -27,8 +27,6 @@ pytestmark = [
 ]
 
 MINUTE = 60.0
-# A script that ends well whatever mpirun says, as many do.
-CARELESS = f'[ "$ATTEMPT" -gt 0 ] && exec {MPIRUN} reduce; {MPIRUN} hang; exit 0'
 DRAIN = (
     *("drain", configs.NAME, "--delete-emptydir-data", "--force"),
     *("--grace-period=5", "--timeout=90s"),
