@@ -4,6 +4,7 @@ One launcher Job is one attempt. Exit code 0 is necessary for a success, not
 sufficient: Open MPI 5 may exit 0 when it loses a worker (design 4).
 """
 
+from datetime import datetime
 from typing import Final, Literal
 
 import attrs
@@ -20,15 +21,19 @@ TAIL_LINES: Final = 40
 SHOWN_LINES: Final = 5
 # How long a worker's end may take to reach us after the launcher's, though it came
 # first: each Pod is told of by a kubelet of its own, in its own time. It is counted
-# from when the Job was told, and as late as that was, three times as much longer a
-# worker's end may take: a busy kubelet was seen to be eight seconds late, and to tell
-# of one Pod long after the other. An exit code of 0 is not believed before; where a
-# remote start ended badly, much later. A failure that may be a worker's is not put down
-# to the program before.
+# from when the Job was told. Where that was later than where nobody is busy, three
+# times as much longer a worker's end may take: a busy kubelet was seen to be eight
+# seconds late, and to tell of one Pod long after the other. An exit code of 0 is not
+# believed before; where a remote start ended badly, much later. A failure that may be a
+# worker's is not put down to the program before.
 SETTLE_SECONDS: Final = 1.5
 LATER: Final = 3.0
+# What is no sign of being busy: a kubelet looks at its containers once a second; a
+# second after the end it tells the Pod's phase, and the Job controller gathers Pods for
+# another. The API's times are in whole seconds.
+LOOKING_SECONDS: Final = 1.0
+TELLING_SECONDS: Final = 2.0
 DOUBT_SECONDS: Final = 10.0
-ROUNDED_SECONDS: Final = 1.0  # by which two times of the API may differ for nothing
 
 
 @attrs.frozen
@@ -185,13 +190,20 @@ def settles_in(facts: Facts) -> float | None:
     if failed and not (doubtful and _unexplained(facts, job, pod)):
         return None
     told = job.ended or finished
-    late = max(0.0, (told - finished).total_seconds() - ROUNDED_SECONDS)
+    late = _late(finished, max(finished, pod.unready_since or finished), told)
     wait = min(SETTLE_SECONDS + LATER * late, DOUBT_SECONDS)
     if doubtful and not failed:
         wait = DOUBT_SECONDS
     age = facts.since(max(told, finished))
     # A clock far behind the node's would wait for as long as it is behind.
     return 0.0 if age < -wait else max(0.0, wait - age)
+
+
+def _late(finished: datetime, noticed: datetime, told: datetime) -> float:
+    """Seconds by which kubelet or Job controller are later than at rest."""
+    looked = (noticed - finished).total_seconds() - LOOKING_SECONDS
+    heard = (told - noticed).total_seconds() - TELLING_SECONDS
+    return max(0.0, looked, heard)
 
 
 def _unexplained(facts: Facts, job: JobView, pod: PodView) -> bool:

@@ -46,6 +46,8 @@ class PodView:
         due: until when its grace lets it end, once its deletion is asked for.
         inherited: an operator before this one made it.
         over: every container has ended for good; its phase will say so in a moment.
+        unready_since: when its kubelet saw last that a container is not ready (any
+            more), None while all are.
     """
 
     name: str
@@ -75,6 +77,7 @@ class PodView:
     due: datetime | None = None
     inherited: bool = False
     over: bool = False
+    unready_since: datetime | None = None
 
     @property
     def terminal(self) -> bool:
@@ -212,6 +215,12 @@ def pod_view(manifest: Json) -> PodView:
         due=parse_time(dig(meta, "deletionTimestamp")),
         inherited=text(labels, names.INHERITED) != "",
         over=ended is not None and pod_status.over(manifest),
+        unready_since=parse_time(
+            dig(
+                pod_status.condition(manifest, "ContainersReady", "False"),
+                "lastTransitionTime",
+            )
+        ),
     )
 
 

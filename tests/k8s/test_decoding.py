@@ -66,6 +66,11 @@ def pod() -> dict[str, Any]:
                 {"type": "Ready", "status": "True"},
                 {"type": "DisruptionTarget", "status": "True", "reason": "a"},
                 {"type": "PodScheduled", "status": "False", "reason": "b"},
+                {
+                    "type": "ContainersReady",
+                    "status": "False",
+                    "lastTransitionTime": TIME,
+                },
             ],
         },
     }

@@ -233,22 +233,30 @@ def test_exit_code_0_is_believed_once_workers_ends_would_have_come() -> None:
 
 
 @pytest.mark.parametrize(
-    ("finished", "told", "wait"),
+    ("finished", "noticed", "told", "wait"),
     [
-        (0, 0, 1.5),
-        (-1, 0, 1.5),  # in whole seconds they may be of one moment
-        (-2, 0, 4.5),
-        (-3, 0, 7.5),
-        (-3, -1, 3.5),
-        (-30, 0, 10.0),  # or the clocks differ
+        (0, 0, 0, 1.5),
+        (-2, -2, 0, 1.5),
+        (-3, -2, 0, 1.5),  # a real kubelet and Job controller with nothing else to do
+        (-3, -3, 0, 4.5),
+        (-3, None, 0, 4.5),
+        (-4, -3, 0, 4.5),
+        (-4, -2, 0, 4.5),
+        (-5, -2, 0, 7.5),
+        (-4, -3, -1, 0.5),
+        (-2, -40, 0, 1.5),  # it was not ready before
+        (-30, -30, 0, 10.0),  # or the clocks differ
     ],
 )
 def test_what_a_busy_kubelet_tells_late_is_waited_for(
-    finished: int, told: int, wait: float
+    finished: int, noticed: int | None, told: int, wait: float
 ) -> None:
     """The later it was with the launcher's, the later it may be with a worker's."""
     job = running(backoffLimit=1)
     pod = ended(launcher_pod(), terminated(0, finished, message="+0\n+1"), "Succeeded")
+    if noticed is not None:
+        unready = {"type": "ContainersReady", "status": "False"}
+        pod["status"]["conditions"] = [{**unready, "lastTransitionTime": at(noticed)}]
     done = (launcher_job(0, "Complete", lastTransitionTime=at(told)), pod)
     seen = snapshot(job, *base(), *WORKERS, *done)
 
