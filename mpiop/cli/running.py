@@ -18,7 +18,7 @@ from mpiop.cli import bundle, report
 from mpiop.cli.failure import TIMED_OUT, BadInput
 from mpiop.cli.feed import Feed, Message, Signalled
 from mpiop.cli.manifest import Manifest
-from mpiop.cli.operating import Background
+from mpiop.cli.operating import Background, imported
 from mpiop.cli.signals import as_messages
 from mpiop.cli.view import Plain, Terminal, View
 from mpiop.cli.watching import Watcher
@@ -123,6 +123,7 @@ def started(options: Options, out: IO[str]) -> Iterator[Cluster]:
         BadInput: the port is taken.
         ClickException: the machine does not let Pods run.
     """
+    imported()
     cluster = Cluster(options)
     try:
         cluster.start()
