@@ -4,6 +4,7 @@ Where pytest-xdist spreads the session over processes, the first one sets the fo
 up and looks for what is left; the others tell it what they did not run.
 """
 
+import gc
 import os
 import shutil
 import socket
@@ -102,6 +103,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         needed = {name for one in item.iter_markers("needs") for name in one.args}
         if needed & {"kubernetes", "api-server", "control-plane", "gangs"}:
             item.add_marker(pytest.mark.kubernetes)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is there for good out of the garbage collector's way.
+
+    To look through it again and again is a sixth of what a whole life computes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)  # there is memory
 
 
 @pytest.hookimpl(wrapper=True)

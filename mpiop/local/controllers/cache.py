@@ -46,10 +46,17 @@ class Cache:
         self._on_ready = on_ready
         self._watch: Watch | None = None
         self._version = ""
+        self._told = False
         self.objects: dict[tuple[str, str], Json] = {}
+
+    @property
+    def has_news(self) -> bool:
+        """Whether an update may give anything."""
+        return self._watch is None or self._told
 
     def update(self) -> Iterator[Change]:
         """Take in all that the server has to tell now."""
+        self._told = False
         while True:
             try:
                 if self._watch is None:
@@ -77,7 +84,11 @@ class Cache:
 
     def _open(self) -> None:
         self._watch = self._client.watch(self._resource, resource_version=self._version)
-        self._watch.on_ready(self._on_ready)
+        self._watch.on_ready(self._ready)
+
+    def _ready(self) -> None:
+        self._told = True
+        self._on_ready()
 
     def _relist(self) -> Iterator[Change]:
         listed = self._client.list(self._resource)
@@ -125,7 +136,7 @@ class Caches:
         if changes or not self.kinds:
             changes += self._rediscover()
         for resource, cache in self._caches.items():
-            if resource != CRDS:
+            if resource != CRDS and cache.has_news:
                 changes += cache.update()
         for change in changes:
             self._index(change)

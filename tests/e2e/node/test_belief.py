@@ -62,6 +62,11 @@ def running(cluster: Cluster, namespace: str, name: str) -> bool:
     return bool(status(job).get("phase") == "LauncherRunning")
 
 
+def printed(cluster: Cluster, namespace: str, name: str) -> bool:
+    """Whether the ranks run: the launcher's log has their words."""
+    return "rank 1" in jobs.launcher_log(cluster, namespace, name)
+
+
 def started(cluster: Cluster, namespace: str, name: str) -> Json:
     """Find a Pod whose container is known; a busy kubelet tells it after ranks run."""
     pod = cluster.client.get(PODS, namespace, name)
@@ -75,12 +80,12 @@ def killer(node: Node) -> Callable[[str, str], None]:
     def kill(namespace: str, name: str) -> None:
         number = int(name.rpartition("-")[2])
         cluster = node.cluster
-        begin = time.monotonic()
-        while "rank 1" not in jobs.launcher_log(cluster, namespace, name):
-            if not running(cluster, namespace, name):
-                assert time.monotonic() < begin + PATIENCE, "no launcher runs"
-            assert time.monotonic() < begin + 2 * PATIENCE, "no rank runs"
-            time.sleep(0.2)
+        # The log comes from the node: nobody asks for it before there is one.
+        for there, what in ((running, "launcher"), (printed, "rank")):
+            end = time.monotonic() + PATIENCE
+            while not there(cluster, namespace, name):
+                assert time.monotonic() < end, f"no {what} runs"
+                time.sleep(0.3)
         time.sleep(0.05 * number)  # which end mpirun sees first is a race
         worker = f"{name}-worker-{number % 2}"
         node.kill(cluster.eventually(lambda: started(cluster, namespace, worker)))
