@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # More than there are cores: much of what the tests do is waiting for clusters.
-PROCESSES ?= $(shell echo $$(($$(nproc) + 2)))
+PROCESSES ?= $(shell echo $$(($$(nproc) + 3)))
 # Bytecode is kept, whatever the caller's habit: without it each start of a process costs twice.
 unexport PYTHONDONTWRITEBYTECODE
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mpiop

@@ -1,11 +1,11 @@
 """How `make check` spreads the tests over processes (pytest-xdist).
 
 Files stay whole, since the fixtures of a module are made once, and files that use the
-same cluster stay together. Those that wait for clusters are begun beside those that
-compute, so that no core idles, and what takes minutes is begun first.
+same cluster stay together. Those that wait for clusters run beside those that compute
+while there are any, so that no core idles; what takes minutes is begun first.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Final, cast
@@ -14,6 +14,7 @@ import attrs
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 NODE: Final = "tests/e2e/node/"
 # The files of a line share a cluster: to start one takes six seconds of a core, and
@@ -37,7 +38,6 @@ TOGETHER: Final = (
 )
 CLUSTERS: Final = {"control_plane": 2, "bare_cluster": 1}  # processes that start one
 WAITING: Final = "tests/e2e/"
-SIDE_BY_SIDE: Final = 2  # files that wait, for each that computes
 # Of either kind, those that take minutes; what is begun last should be short.
 LONGEST: Final = (
     *(together[0] for together in TOGETHER),
@@ -45,6 +45,9 @@ LONGEST: Final = (
     "tests/local/test_job_history.py",
     "tests/property/",
     "tests/k8s/",
+    "tests/e2e/test_cli.py",
+    "tests/e2e/test_gang.py",
+    "tests/e2e/test_clocks.py",
 )
 
 
@@ -61,9 +64,7 @@ def longest_first(items: list[pytest.Item]) -> None:
                 f"{cluster} is used by {sorted(found)}: name in TOGETHER of "
                 "tests/support/spread.py which of them go together"
             )
-    scopes = dict.fromkeys(scope(item.nodeid) for item in items)
-    order = {one: place for place, one in enumerate(_woven(sorted(scopes, key=_rank)))}
-    items.sort(key=lambda item: order[scope(item.nodeid)])
+    items.sort(key=lambda item: _rank(scope(item.nodeid)))
 
 
 def scope(nodeid: str) -> str:
@@ -103,16 +104,6 @@ class ClustersEnd:
             self._standing.pop()()
 
 
-def _woven(scopes: list[str]) -> Iterator[str]:
-    """Begin some that wait, then one that computes, and so on; each in its order."""
-    computing = [one for one in scopes if not one.startswith(WAITING)]
-    waiting = [one for one in scopes if one.startswith(WAITING)]
-    while waiting or computing:
-        yield from waiting[:SIDE_BY_SIDE]
-        yield from computing[:1]
-        del waiting[:SIDE_BY_SIDE], computing[:1]
-
-
 def _rank(name: str) -> int:
     ranks = (rank for rank, head in enumerate(LONGEST) if name.startswith(head))
     return next(ranks, len(LONGEST))
@@ -127,3 +118,11 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # it publishes no types
 
     def _split_scope(self, nodeid: str) -> str:
         return scope(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Hand out the next unit: every second process prefers those that compute."""
+        waiting = self.nodes.index(node) % 2 == 0
+        own = (one for one in self.workqueue if one.startswith(WAITING) is waiting)
+        chosen = next(own, next(iter(self.workqueue)))
+        self.workqueue.move_to_end(chosen, last=False)
+        super()._assign_work_unit(node)
