@@ -45,9 +45,13 @@ LONGEST: Final = (
     "tests/local/test_job_history.py",
     "tests/property/",
     "tests/k8s/",
+    "tests/e2e/test_lifecycle.py",
     "tests/e2e/test_cli.py",
     "tests/e2e/test_gang.py",
     "tests/e2e/test_clocks.py",
+    "tests/e2e/test_kueue.py",
+    "tests/e2e/test_worker_loss",
+    "tests/e2e/test_samples.py",
 )
 
 
