@@ -46,12 +46,12 @@ LONGEST: Final = (
     "tests/property/",
     "tests/k8s/",
     "tests/e2e/test_lifecycle.py",
-    "tests/e2e/test_cli.py",
     "tests/e2e/test_gang.py",
-    "tests/e2e/test_clocks.py",
-    "tests/e2e/test_kueue.py",
-    "tests/e2e/test_worker_loss",
     "tests/e2e/test_samples.py",
+    "tests/e2e/test_clocks.py",
+    "tests/e2e/test_worker_loss",
+    "tests/e2e/test_kueue.py",
+    "tests/e2e/test_cli.py",
 )
 
 
