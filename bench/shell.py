@@ -13,9 +13,9 @@ from bench.figure import Figure, cpu, scaled
 from mpiop.k8s.reflector import Watching
 from mpiop.local.client import PODS, Json
 from mpiop.reconcile.plan import plan
+from tests.support.deployed import definition
 from tests.support.harness import Harness
 
-CRD = Path("deploy/crd/mpijobs.yaml")
 SAMPLE = Path("deploy/samples/openmpi-helloworld-ssh.yaml")
 SETTLED_WORKERS = 128
 LIVES = (2, 16, 128, 1_000)
@@ -32,7 +32,7 @@ def figures() -> Iterator[Figure]:
 
 def world(workers: int) -> Harness:
     """Give a cluster with the CRD as shipped and one job over ssh, `big`."""
-    found = Harness(plan, crd=yaml.safe_load(CRD.read_text(encoding="utf-8")))
+    found = Harness(plan, crd=definition())
     job: Any = yaml.safe_load(SAMPLE.read_text(encoding="utf-8"))
     job["metadata"]["name"] = "big"
     job["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"] = workers

@@ -31,7 +31,7 @@ from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get kno
 from tests.support.machine import CAPABILITIES
 from tests.support.spread import ByFile, ClustersEnd, longest_first
 from tests.support.told import show
-from tests.support.traced import one_tracer, traced_as_meant
+from tests.support.traced import imports_traced_once, one_tracer, traced_as_meant
 
 IN_CI = os.environ.get("CI", "") not in {"", "0", "false"}
 NETWORKS = Path("/sys/class/net"), Path("/run/netns")
@@ -92,6 +92,13 @@ def pytest_testnodedown(node: WorkerController) -> None:
     """Take over what one of the processes did not run."""
     not_run = getattr(node, "workeroutput", {}).get("not_run", [])
     node.config.stash[_not_run] += [(one, reason) for one, reason in not_run]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Measure the coverage of imports in one process."""
+    with imports_traced_once(session.config):
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.compatibility.catalogue import DEFECTS, WITHOUT, known
 from tests.compatibility.markers import KINDS, TESTS, Place, shown
+from tests.support.deployed import definition
 
-CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
+CRD = definition()
 SOURCE = """
 import pytest
 

@@ -3,14 +3,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.contract.servers import Api, Ask, Embedded, Real
-from tests.support.cluster import CRD_FILE
 from tests.support.controlplane import ControlPlane, Options
+from tests.support.deployed import definition
 
 GROUP = "contract.mpiop.test"
-MPIJOB = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
+MPIJOB = definition()
 
 
 REAL = pytest.param("real", marks=pytest.mark.needs("api-server"))

@@ -12,10 +12,10 @@ import yaml
 from mpiop.local.apiserver.schema.custom import CustomKind
 from mpiop.reconcile.mpijob import MPIJob
 from mpiop.reconcile.parse import parse
+from tests.support.deployed import definition
 
 ROOT = Path(__file__).parents[2]
-CRD_FILE = ROOT / "deploy" / "crd" / "mpijobs.yaml"
-CRD: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text())
+CRD = definition()
 SAMPLES = sorted((ROOT / "deploy" / "samples").glob("*.yaml"))
 VERSIONS = ("v1", "v2beta1")
 Obj = dict[str, Any]

@@ -12,10 +12,11 @@ import yaml
 from mpiop.reconcile.mpijob import MPIJob
 from mpiop.reconcile.parse import parse
 from tests.local.apiserver_world import Reply, World
+from tests.support.deployed import definition
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SAMPLES = sorted((DEPLOY / "samples").glob("*.yaml"))
-CRD = yaml.safe_load((DEPLOY / "crd" / "mpijobs.yaml").read_text(encoding="utf-8"))
+CRD = definition()
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 VERSIONS = ("v1", "v2beta1")
 REPLICAS = "spec.mpiReplicaSpecs"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mpiop.local.client import Client, Deletion, Json, Resource
 from mpiop.reconcile.plan import plan
 from tests.property.strategies import manifests
-from tests.support.cluster import CRD_FILE
 from tests.support.commands import SAMPLES
+from tests.support.deployed import definition
 from tests.support.harness import Harness
 
 VERSIONS: Final = ("v1", "v2beta1")
@@ -54,7 +54,7 @@ def server(request: pytest.FixtureRequest) -> Server:
     if request.param == "real":
         cluster = request.getfixturevalue("control_plane")
         return Server(cluster.client, request.getfixturevalue("namespace"))
-    crd = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
+    crd = definition()
     return Server(Harness(plan, crd=crd).client, "default")
 
 

@@ -3,12 +3,10 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-import yaml
 
 from mpiop.k8s.errors import Unsent
 from mpiop.k8s.transport import Call, Reply
@@ -26,11 +24,12 @@ from mpiop.local.client import (
 )
 from mpiop.reconcile.plan import plan
 from tests.reconcile.build import template
+from tests.support.deployed import definition
 from tests.support.harness import MPIJOBS, Harness
 from tests.support.transport import VERBS, Faults, resource, status_reply
 from tests.support.upstream import mpijob
 
-CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
+CRD = definition()
 ACCOUNTS = Resource("v1", "serviceaccounts")
 SECRETS = Resource("v1", "secrets")
 ROLES = Resource("rbac.authorization.k8s.io/v1", "roles")

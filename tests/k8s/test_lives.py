@@ -1,10 +1,8 @@
 """Whole lives of jobs on virtual time, as users of upstream know them."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from mpiop.k8s.settings import Settings
 from mpiop.local.client import (
@@ -19,11 +17,12 @@ from mpiop.local.client import (
 )
 from mpiop.reconcile import names
 from mpiop.reconcile.plan import plan
+from tests.support.deployed import definition
 from tests.support.harness import MPIJOBS, Harness
 from tests.support.transport import Faults, status_reply
 from tests.support.upstream import V1, V2, mpijob
 
-CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
+CRD = definition()
 RBAC = "rbac.authorization.k8s.io/v1"
 Obj = dict[str, Any]
 

@@ -11,11 +11,12 @@ import yaml
 from mpiop.local.client import PODS
 from mpiop.reconcile.plan import plan
 from mpiop.states import Phase
+from tests.support.deployed import definition
 from tests.support.harness import Harness
 from tests.support.transport import by_verb
 
 SAMPLES = Path("deploy/samples")
-CRD = yaml.safe_load(Path("deploy/crd/mpijobs.yaml").read_text(encoding="utf-8"))
+CRD = definition()
 TRANSPORTS = {
     "KubectlExec": "openmpi-helloworld.yaml",
     "SSH": "openmpi-helloworld-ssh.yaml",

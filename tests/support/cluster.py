@@ -24,6 +24,7 @@ from mpiop.local.client import (
     Json,
     Resource,
 )
+from tests.support import deployed
 from tests.support.audit import AuditLog
 from tests.support.http import Http
 
@@ -35,7 +36,6 @@ ROLES: Final = Resource(RBAC, "roles")
 ROLE_BINDINGS: Final = Resource(RBAC, "rolebindings")
 REVIEWS: Final = Resource("authorization.k8s.io/v1", "subjectaccessreviews")
 MPIJOBS: Final = Resource("kubeflow.org/v2beta1", "mpijobs")
-CRD_FILE: Final = Path(__file__).parents[2] / "deploy" / "crd" / "mpijobs.yaml"
 Rules = Sequence[Mapping[str, Sequence[str]]]
 Found = TypeVar("Found")
 
@@ -156,7 +156,7 @@ class Cluster:
 
     def define_mpijobs(self) -> None:
         """Create the MPIJob's definition where it is missing, and wait for it."""
-        definition = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
+        definition = deployed.definition()
         self.create_if_missing(CRDS, definition)
         self.eventually(self._mpijobs_served, "the MPIJob definition is not served")
 

@@ -14,6 +14,7 @@ from mpiop.k8s.rights import Right
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
+CRD_FILE: Final = DEPLOY / "crd" / "mpijobs.yaml"
 ONE_FILE: Final = DEPLOY / "v1" / "mpi-operator.yaml"
 NAME: Final = "mpi-operator"  # of the namespace, and of what is in it
 KUBECTL: Final = Path(sys.executable).parent / "kubectl"
@@ -65,7 +66,13 @@ def composed(folder: Path, *components: str, **fields: object) -> str:
 
 def objects(text: str) -> list[Obj]:
     """Read every object of a rendered folder."""
-    return [one for one in yaml.safe_load_all(text) if one]
+    return [one for one in yaml.load_all(text, yaml.CSafeLoader) if one]
+
+
+def definition() -> Obj:
+    """Read the CustomResourceDefinition, as it is shipped."""
+    (found,) = objects(CRD_FILE.read_text("utf-8"))
+    return found
 
 
 def only(text: str, kind: str, name: str = NAME) -> Obj:
