@@ -13,7 +13,7 @@ from mpiop.reconcile.actions import LookLog
 from mpiop.reconcile.causes import describe, listed, permanent, whereabouts
 from mpiop.reconcile.desired import hosts
 from mpiop.reconcile.facts import Facts
-from mpiop.reconcile.policies import startup, worker_loss
+from mpiop.reconcile.policies import worker_loss
 from mpiop.reconcile.recorded import Truth
 from mpiop.reconcile.views import JobView, PodView
 
@@ -238,16 +238,12 @@ def _cause(facts: Facts, job: JobView | None) -> Outcome:
     if job is not None and job.reason == "PodFailurePolicy":
         return Outcome("failed", "LauncherDisrupted", job.message, free=True)
     if pod is None or pod.ended is None:
-        if startup.unreachable(facts):
-            message = "every worker is ready, but a remote start does not succeed"
-            return Outcome("failed", "RemoteStartFailed", _said(message, _init(pod)))
         message = (job and job.message) or "the launcher's Pod ended"
+        if end := pod and pod.init_ended:
+            how = f"an init container of the launcher ended with {describe(end)}"
+            message = _said(how, end.message)
         return Outcome("failed", "LauncherFailed", message)
     return _exited(facts, pod)
-
-
-def _init(pod: PodView | None) -> str:
-    return pod.init_ended.message if pod and pod.init_ended else ""
 
 
 def _exited(facts: Facts, pod: PodView) -> Outcome:

@@ -245,11 +245,13 @@ def _end_attempt(facts: Facts) -> Iterator[Action]:
     if pod is None or pod.deleted is not None:
         return
     lost = facts.recorded.missing
-    late = lost is not None and facts.since(lost.since) >= worker_loss.GRACE_SECONDS
+    if lost is None:
+        return
+    late = facts.since(lost.since) >= worker_loss.GRACE_SECONDS
     job = facts.launcher_job
     if late and job is not None and job.inherited:  # it would make another Pod
         yield clean_up.suspend(facts, job)
-    elif late or (startup.unreachable(facts) and not facts.launcher_inherited):
+    elif late or lost.unreached:
         yield Delete(Ref("Pod", facts.job.namespace, pod.name), pod.uid)
 
 

@@ -81,12 +81,25 @@ def init_ended(manifest: Json) -> Ended | None:
     return None
 
 
+def init_running(manifest: Json, name: str) -> datetime | None:
+    """Tell since when an init container runs; None while it does not."""
+    for status in items(manifest, "status", "initContainerStatuses"):
+        if status.get("name") == name:
+            return parse_time(dig(status, "state", "running", "startedAt"))
+    return None
+
+
 def condition(manifest: Json, name: str, value: str) -> Json | None:
     """Find a condition with this status."""
     for condition in items(manifest, "status", "conditions"):
         if condition.get("type") == name and condition.get("status") == value:
             return condition
     return None
+
+
+def since(manifest: Json, name: str, value: str) -> datetime | None:
+    """Tell since when a condition has this status; None where it has not."""
+    return parse_time(dig(condition(manifest, name, value), "lastTransitionTime"))
 
 
 def said(condition: Json | None) -> str:

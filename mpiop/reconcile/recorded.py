@@ -70,20 +70,24 @@ class Identity:
 
 @attrs.frozen
 class Missing:
-    """Since when a Pod of a running attempt is missing, and by what.
+    """Since when a Pod of an attempt is missing, and by what.
 
     Attributes:
         launcher: it is the launcher's, and not a worker's.
+        unreached: none is missing, but the launcher does not reach every worker.
     """
 
     since: datetime
     disrupted: bool
     message: str
     launcher: bool = False
+    unreached: bool = False
 
     @property
     def reason(self) -> str:
         """One word for it."""
+        if self.unreached:
+            return "RemoteStartFailed"
         if not self.launcher:
             return "WorkerLost"
         return "LauncherDisrupted" if self.disrupted else "LauncherDeleted"
@@ -130,6 +134,7 @@ class Recorded:
                 "disrupted": self.missing.disrupted,
                 "message": self.missing.message,
                 "launcher": self.missing.launcher or None,
+                "unreached": self.missing.unreached or None,
             },
             "refusedGeneration": self.refused_generation or None,
             "refusedMessage": self.refused_message or None,
@@ -205,6 +210,7 @@ def _missing(value: object) -> Missing | None:
         dig(value, "disrupted") is True,
         text(value, "message"),
         dig(value, "launcher") is True,
+        dig(value, "unreached") is True,
     )
 
 

@@ -10,7 +10,7 @@ import attrs
 
 from mpiop.reconcile.attempts import Outcome, settles_in
 from mpiop.reconcile.facts import Facts
-from mpiop.reconcile.policies import deadline, retry, worker_loss
+from mpiop.reconcile.policies import deadline, retry, startup, worker_loss
 from mpiop.reconcile.recorded import Identity, Missing, Recorded, Ruling
 from mpiop.reconcile.snapshot import FindingKind
 
@@ -41,7 +41,7 @@ def remember(facts: Facts, outcome: Outcome, refused: str) -> Recorded:
         recorded = attrs.evolve(recorded, start_time=_now(facts))
     if outcome.state == "failed":
         return _raised(facts, recorded, outcome) if may_raise(facts) else recorded
-    missing = worker_loss.loss(facts)
+    missing = worker_loss.loss(facts) or startup.unreached(facts)
     return attrs.evolve(recorded, missing=missing, identity=_identity(facts, missing))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from mpiop.reconcile.actions import PatchStatus, Ref
 from mpiop.reconcile.attempts import remote_starts
-from mpiop.reconcile.causes import listed, trouble
+from mpiop.reconcile.causes import listed, trouble, whereabouts
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.policies import lost_node, startup
@@ -153,6 +153,8 @@ def _launcher_wait(facts: Facts) -> str:
         return ""
     if found := trouble(pod):
         return found
+    if pod.tries_since is None:
+        return f"{whereabouts(pod)} is starting"
     look = startup.held_up(facts)
     said = facts.snapshot.answers.get(look) if look else None
     why = f": {said.strip()}" if said else ""

@@ -48,6 +48,7 @@ class PodView:
         over: every container has ended for good; its phase will say so in a moment.
         unready_since: when its kubelet saw last that a container is not ready (any
             more), None while all are.
+        tries_since: since when its init container tries to reach every worker.
     """
 
     name: str
@@ -78,6 +79,7 @@ class PodView:
     inherited: bool = False
     over: bool = False
     unready_since: datetime | None = None
+    tries_since: datetime | None = None
 
     @property
     def terminal(self) -> bool:
@@ -215,12 +217,8 @@ def pod_view(manifest: Json) -> PodView:
         due=parse_time(dig(meta, "deletionTimestamp")),
         inherited=text(labels, names.INHERITED) != "",
         over=ended is not None and pod_status.over(manifest),
-        unready_since=parse_time(
-            dig(
-                pod_status.condition(manifest, "ContainersReady", "False"),
-                "lastTransitionTime",
-            )
-        ),
+        unready_since=pod_status.since(manifest, "ContainersReady", "False"),
+        tries_since=pod_status.init_running(manifest, names.WAIT_CONTAINER),
     )
 
 

@@ -133,6 +133,19 @@ def launcher_pod(attempt: int = 0, *, started: bool = True) -> Obj:
     return pod
 
 
+def init(name: str, state: Obj) -> Obj:
+    """Give the status of an init container."""
+    return {"name": name, "restartCount": 0, "state": state}
+
+
+def trying(attempt: int = 0, since: float = 0) -> Obj:
+    """Give a launcher Pod that tries to reach its workers since then."""
+    pod = launcher_pod(attempt, started=False)
+    state = {"running": {"startedAt": at(since)}}
+    pod["status"]["initContainerStatuses"] = [init(names.WAIT_CONTAINER, state)]
+    return pod
+
+
 def base(workers: int = 2) -> list[Obj]:
     """Give Service and ConfigMap as a new job of so many workers makes them."""
     made = [one for one in step(snapshot(mpijob(workers))) if isinstance(one, Create)]

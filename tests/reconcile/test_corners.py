@@ -156,26 +156,6 @@ def test_a_failure_without_a_pod_says_what_the_job_says() -> None:
     assert "why" in status_of(actions)["message"]
 
 
-def test_a_remote_start_that_never_succeeds_is_told() -> None:
-    """All workers ready for five minutes: the attempt ends, with the last words."""
-    job = mpijob(backoffLimit=0)
-    job = after(job, step(snapshot(job, *base(), *WORKERS)))
-    waiting = launcher_pod(started=False)
-    pending = step(snapshot(job, *base(), *WORKERS, launcher_job(), waiting), 301)
-    assert Ref("Pod", "default", f"{NAME}-launcher-abcde") in [
-        one.ref for one in pending if isinstance(one, Delete)
-    ]
-    waiting["status"]["phase"] = "Failed"
-    waiting["status"]["initContainerStatuses"] = [
-        {"name": "wait", "state": terminated(143, -1, message="worker-1: refused")}
-    ]
-
-    told = status_of(step(snapshot(job, *base(), *WORKERS, FAILED, waiting), 301))
-
-    assert told["reason"] == "RemoteStartFailed"
-    assert "worker-1: refused" in told["message"]
-
-
 def test_a_failure_names_the_remote_starts_that_ended_badly() -> None:
     """The exit code comes with the hosts that the agent recorded."""
     pod = failed_pod(1, message="+0\n!0 255\n!pi-launcher 7")

@@ -39,6 +39,7 @@ from tests.reconcile.build import (
     status_of,
     step,
     terminated,
+    trying,
     worker,
 )
 
@@ -682,7 +683,7 @@ def test_a_worker_that_waits_without_a_word_shows_its_events() -> None:
 def test_a_launcher_that_does_not_reach_its_workers_says_which() -> None:
     """Its init container knows the first that does not answer; the status tells."""
     workers = (worker(0), worker(1))
-    pods = (launcher_job(), launcher_pod(started=False))
+    pods = (launcher_job(), trying())
     ready = after(mpijob(), step(snapshot(mpijob(), *base(), *workers, *pods)))
 
     actions = step(snapshot(ready, *base(), *workers, *pods), 20)
@@ -690,6 +691,16 @@ def test_a_launcher_that_does_not_reach_its_workers_says_which() -> None:
     said = status_of(actions)
     assert said["reason"] == "Waiting"
     assert said["message"].endswith("every worker: first line\nlast line")
+
+
+def test_a_launcher_that_does_not_try_yet_is_starting() -> None:
+    """It is not said to wait for workers while its node pulls the image, say."""
+    pods = (worker(0), worker(1), launcher_job(), launcher_pod(started=False))
+    ready = after(mpijob(), step(snapshot(mpijob(), *base(), *pods)))
+
+    said = status_of(step(snapshot(ready, *base(), *pods), 20))
+
+    assert said["message"] == f"{NAME}-launcher-abcde on node node-a is starting"
 
 
 def test_a_worker_that_runs_and_is_not_ready_is_named_with_its_probe() -> None:

@@ -5,6 +5,7 @@ it can succeed (design 6); here is decided when its Job is made or resumed.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 from mpiop.reconcile import names
@@ -13,6 +14,7 @@ from mpiop.reconcile.causes import trouble, whereabouts
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import LauncherCreationPolicy
 from mpiop.reconcile.policies import gang, retry
+from mpiop.reconcile.recorded import Missing
 from mpiop.reconcile.views import PodView
 
 UNREACHABLE_SECONDS: Final = 300.0
@@ -45,21 +47,37 @@ def _names_held(facts: Facts) -> bool:
     return any(pod.index < facts.job.worker_replicas for pod in facts.leaving)
 
 
-def unreachable(facts: Facts) -> bool:
-    """Whether all workers have been ready for five minutes and it still fails."""
-    return not facts.launcher_started and _ready_for(facts) >= UNREACHABLE_SECONDS
-
-
-def _ready_for(facts: Facts) -> float:
-    return facts.since(facts.recorded.since(WORKERS_READY))
+def unreached(facts: Facts) -> Missing | None:
+    """Tell that a launcher has failed to reach its ready workers for five minutes."""
+    if gives_up_in(facts) != 0.0:
+        return None
+    look = held_up(facts)
+    said = ((facts.snapshot.answers.get(look) if look else None) or "").strip()
+    message = "every worker is ready, but a remote start does not succeed"
+    message += f": {said}" if said else ""
+    now = facts.now.replace(microsecond=0)
+    return Missing(now, disrupted=False, message=message, unreached=True)
 
 
 def gives_up_in(facts: Facts) -> float | None:
-    """Seconds until a launcher that cannot reach its ready workers is ended."""
-    waiting = facts.launcher is not None and not facts.launcher_started
-    if not waiting or facts.recorded.since(WORKERS_READY) is None:
+    """Seconds until a launcher that does not reach its ready workers is ended."""
+    since = _tries_since(facts)
+    if since is None:
         return None
-    return max(0.0, UNREACHABLE_SECONDS - _ready_for(facts))
+    return max(0.0, UNREACHABLE_SECONDS - facts.since(since))
+
+
+def _tries_since(facts: Facts) -> datetime | None:
+    """Since when this very launcher tries in vain, while every worker is ready.
+
+    One that waits for a node or its image tries nothing, and an earlier attempt's
+    workers were ready long ago.
+    """
+    pod, ready = facts.launcher, facts.recorded.since(WORKERS_READY)
+    if pod is None or pod.tries_since is None or ready is None:
+        return None
+    over = pod.started or pod.terminal or pod.deleted is not None
+    return max(pod.tries_since, ready) if facts.workers_ready and not over else None
 
 
 def has_no_pod(facts: Facts) -> bool:
@@ -105,10 +123,8 @@ def _unready(facts: Facts) -> Iterator[tuple[PodView, float]]:
 
 def held_up(facts: Facts) -> LookLog | None:
     """Name the log that says which worker a launcher does not reach, if one waits."""
-    pod = facts.launcher
-    if pod is None or pod.started or pod.terminal or pod.deleted or trouble(pod):
-        return None
-    if not facts.workers_ready or _ready_for(facts) < BLOCKED_SECONDS or not pod.node:
+    pod, since = facts.launcher, _tries_since(facts)
+    if pod is None or since is None or facts.since(since) < BLOCKED_SECONDS:
         return None
     return LookLog(pod.name, names.WAIT_CONTAINER, 1)
 
