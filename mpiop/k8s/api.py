@@ -29,6 +29,7 @@ METADATA: Final = (
 MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 CREATED_WITH_CARE: Final = frozenset({"Pod", "Job"})
+LOG_BYTES: Final = 1 << 18  # of a log at most: a line may have any length
 _OK: Final = range(200, 300)
 
 Query = tuple[tuple[str, str], ...]
@@ -186,7 +187,11 @@ class Api:
 
     def log(self, namespace: str, pod: str, container: str, lines: int) -> str:
         """Read the last lines of a container's log."""
-        query = (("container", container), ("tailLines", str(lines)))
+        query = (
+            ("container", container),
+            ("tailLines", str(lines)),
+            ("limitBytes", str(LOG_BYTES)),
+        )
         path = f"{RESOURCES['Pod'].path(namespace, pod)}/log"
         reply = self._send("get", "Pod/log", Call("GET", path, query))
         return reply.body.decode(errors="replace")

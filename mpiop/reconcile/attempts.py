@@ -19,6 +19,7 @@ from mpiop.reconcile.views import JobView, PodView
 
 TAIL_LINES: Final = 40
 SHOWN_LINES: Final = 5
+SHOWN_WIDTH: Final = 500
 # How long a worker's end may take to reach us after the launcher's, though it came
 # first: each Pod is told of by a kubelet of its own, in its own time. It is counted
 # from when the Job was told. Where that was later than where nobody is busy, three
@@ -249,7 +250,6 @@ def _cause(facts: Facts, job: JobView | None) -> Outcome:
 def _exited(facts: Facts, pod: PodView) -> Outcome:
     assert pod.ended is not None  # noqa: S101 - the caller looked
     tail = tail_of(facts)
-    shown = "\n".join(tail.splitlines()[-SHOWN_LINES:])
     how = f"the launcher exited with {describe(pod.ended)}"
     _, bad = remote_starts(pod)
     if bad:
@@ -257,8 +257,8 @@ def _exited(facts: Facts, pod: PodView) -> Outcome:
     known = permanent(facts.job.mpi_implementation, pod.ended, tail)
     if known is not None:
         reason, remedy = known
-        return Outcome("failed", reason, _said(f"{how}; {remedy}", shown), final=True)
-    return Outcome("failed", "LauncherFailed", _said(how, shown))
+        return Outcome("failed", reason, _said(f"{how}; {remedy}", tail), final=True)
+    return Outcome("failed", "LauncherFailed", _said(how, tail))
 
 
 def tail_of(facts: Facts) -> str:
@@ -268,5 +268,10 @@ def tail_of(facts: Facts) -> str:
     return (read or "").strip()
 
 
-def _said(what: str, lines: str) -> str:
-    return f"{what}; last lines:\n{lines}" if lines else what
+def _said(what: str, words: str) -> str:
+    """Add the last lines; one that never ends would not fit into a status."""
+    lines = [
+        line if len(line) <= SHOWN_WIDTH else f"{line[:SHOWN_WIDTH]}..."
+        for line in words.splitlines()[-SHOWN_LINES:]
+    ]
+    return "\n".join([f"{what}; last lines:", *lines]) if lines else what

@@ -38,8 +38,8 @@ PERMANENT: Final = (
     Row(MPIImplementation.OPEN_MPI, 183, "", "ProgramNotFound", _FIND),
     Row(
         MPIImplementation.OPEN_MPI,
-        213,
-        "",
+        213,  # any failure that mpirun has put into words
+        "processes than cpus",
         "BindingImpossible",
         "lower slotsPerWorker to the cores of a worker, or pass --bind-to none",
     ),

@@ -232,8 +232,11 @@ def _create_launcher(facts: Facts, *, suspend: bool) -> CreateLauncher:
 
 
 def _surplus(facts: Facts) -> tuple[Action, ...]:
-    """Remove workers beyond the replicas, once the identity no longer counts them."""
-    identity = facts.recorded.identity
+    """Remove workers beyond the replicas, once the identity no longer counts them.
+
+    An elastic job's is no evidence, and a worker may wait for the room that they have.
+    """
+    identity = None if facts.job.elastic else facts.recorded.identity
     if identity is not None and identity.count > facts.job.worker_replicas:
         return ()
     return clean_up.delete(facts, facts.surplus)

@@ -41,6 +41,7 @@ class PodView:
         waiting: reason and message of a container that waits (image, config, crash).
         init_ended: the end of the first failed init container.
         disruption: reason and message of condition DisruptionTarget.
+        disrupted_at: since when it says so.
         unschedulable: message of condition PodScheduled=False.
         gang: whose gang it belongs to.
         due: until when its grace lets it end, once its deletion is asked for.
@@ -80,6 +81,7 @@ class PodView:
     over: bool = False
     unready_since: datetime | None = None
     tries_since: datetime | None = None
+    disrupted_at: datetime | None = None
 
     @property
     def terminal(self) -> bool:
@@ -218,6 +220,7 @@ def pod_view(manifest: Json) -> PodView:
         inherited=text(labels, names.INHERITED) != "",
         over=ended is not None and pod_status.over(manifest),
         unready_since=pod_status.since(manifest, "ContainersReady", "False"),
+        disrupted_at=pod_status.since(manifest, "DisruptionTarget", "True"),
         tries_since=pod_status.init_running(manifest, names.WAIT_CONTAINER),
     )
 

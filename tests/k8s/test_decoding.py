@@ -65,7 +65,12 @@ def pod() -> dict[str, Any]:
             "initContainerStatuses": [init, stuck, tries],
             "conditions": [
                 {"type": "Ready", "status": "True"},
-                {"type": "DisruptionTarget", "status": "True", "reason": "a"},
+                {
+                    "type": "DisruptionTarget",
+                    "status": "True",
+                    "reason": "a",
+                    "lastTransitionTime": TIME,
+                },
                 {"type": "PodScheduled", "status": "False", "reason": "b"},
                 {
                     "type": "ContainersReady",

@@ -587,3 +587,14 @@ def test_the_status_is_what_the_definition_says() -> None:
     kinds = [entry["type"] for entry in done["conditions"]]
     assert len(kinds) == len(set(kinds))
     assert names.JOB_UID not in str(done)
+
+
+def test_a_job_that_ran_for_hours_is_tried_again() -> None:
+    """The next launcher has its own time to reach workers that are ready since long."""
+    world = harness(seconds=7_200.0)
+    world.node.reports = True
+    world.node.exits = [3]
+    world.create(mpijob(backoffLimit=1))
+    done = over(world, 20_000.0)
+    assert (done["result"], done["restarts"]) == ("Succeeded", 1)
+    assert len(pods(world, "launcher")) == 2

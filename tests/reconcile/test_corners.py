@@ -332,6 +332,30 @@ def test_the_surplus_stays_while_the_identity_counts_it() -> None:
     assert not [one for one in actions if isinstance(one, Delete)]
 
 
+def test_an_elastic_job_made_smaller_lets_the_surplus_go() -> None:
+    """Its worker 0 is not ready: it may wait for the very room that worker 1 has."""
+    job = running(workerFailurePolicy="KeepLauncher")
+    job["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"] = 1
+    pods = [worker(0, ready=False), worker(1), launcher_job(), launcher_pod()]
+
+    actions = step(snapshot(job, *base(1), *pods))
+
+    gone = [one.ref.name for one in actions if isinstance(one, Delete)]
+    assert gone == [f"{NAME}-worker-1"]
+
+
+def test_a_line_without_end_is_cut() -> None:
+    """A status with half a megabyte of a program's output would not be taken."""
+    tail = f"{'x' * 500_000}\nlast line"
+    seen = snapshot(running(backoffLimit=0), *base(), *WORKERS, FAILED, failed_pod())
+    (look,) = plan(seen, NOW).looks
+
+    told = status_of(plan(attrs.evolve(seen, answers={look: tail}), NOW).actions)
+
+    assert f"last lines:\n{'x' * 500}...\nlast line" in told["message"]
+    assert len(told["message"]) < 1_000
+
+
 def test_a_verdict_ends_restarting() -> None:
     """Restarting does not stand beside Succeeded (upstream's rule)."""
     job = running(backoffLimit=1)
@@ -468,7 +492,7 @@ def test_another_worker_of_unknown_age_makes_a_success_uncertain() -> None:
 
 
 def test_exit_code_0_beside_a_disrupted_worker_is_a_failed_attempt() -> None:
-    """A disruption counts as before the end, since its time is not known."""
+    """A disruption counts as before the end where its time is not known."""
     entry = {"type": "DisruptionTarget", "status": "True", "reason": "Preempted"}
     pod = ended(launcher_pod(), terminated(0, -2, message="+0"), "Succeeded")
     out = worker(1, conditions=[entry])
@@ -476,6 +500,21 @@ def test_exit_code_0_beside_a_disrupted_worker_is_a_failed_attempt() -> None:
     told = status_of(step(snapshot(running(), *base(), worker(0), out, COMPLETE, pod)))
 
     assert told["recorded"]["disruptions"] == 1
+
+
+@pytest.mark.parametrize(("when", "lost"), [(-3, True), (-2, True), (-1, False)])
+def test_a_disruption_after_the_end_takes_no_success_back(
+    when: float, lost: bool
+) -> None:
+    """A drain that begins when the program is done costs nobody its result."""
+    entry = {"type": "DisruptionTarget", "status": "True", "reason": "Preempted"}
+    pod = ended(launcher_pod(), terminated(0, -2, message="+0\n+1"), "Succeeded")
+    out = worker(1, conditions=[{**entry, "lastTransitionTime": at(when)}])
+    seen = snapshot(running(), *base(), worker(0), out, COMPLETE, pod)
+
+    told = status_of(step(seen, 5))
+
+    assert told.get("result", "") == ("" if lost else "Succeeded")
 
 
 def test_a_missing_worker_among_several_that_leave_is_found() -> None:

@@ -345,6 +345,34 @@ def test_the_wait_names_the_first_blocker_until_all_answer(mounted: Mounted) -> 
     assert report.read_text() == ""
 
 
+def scaled(mounted: Mounted, hostfile: str) -> None:
+    """Change the mounted hostfile at once, as a kubelet does."""
+    new = mounted.folder / "new"
+    new.write_text(hostfile)
+    new.rename(mounted.folder / "hostfile")
+
+
+def test_the_wait_follows_a_scaling(mounted: Mounted) -> None:
+    """Workers that are wanted no more are not waited for, and new ones are proved."""
+    there, calls = mounted.folder / "there", mounted.folder / "calls"
+    there.write_text("pi-worker-0\npi-worker-1\n")
+    stub = f"#!/bin/sh\necho ${{5%%.*}} >>{calls}\ngrep -qxF ${{5%%.*}} {there}\n"
+    (mounted.folder / "agent.sh").chmod(0o755)
+    (mounted.folder / "agent.sh").write_text(stub)
+    report = mounted.folder / "report"
+    before = (mounted.folder / "hostfile").read_text()
+    with mounted.start(script="wait.sh", MPIOP_REPORT=str(report)) as wait:
+        until(lambda: report.exists() and "2 of the hosts" in report.read_text())
+        scaled(mounted, before.replace("worker-2", "worker-4"))
+        until(lambda: "pi-worker-4" in calls.read_text())
+        assert wait.poll() is None  # one that is still wanted has not answered
+        lines = before.splitlines(keepends=True)
+        scaled(mounted, "".join(one for one in lines if "-0" in one or "-1" in one))
+        out, _ = wait.communicate(timeout=PATIENCE)
+    assert out.splitlines()[-1] == "every host answers"
+    assert calls.read_text().split().count("pi-worker-0") == 1
+
+
 def test_the_wait_ends_when_asked_to(mounted: Mounted) -> None:
     """A container's first process hears SIGTERM only where it listens."""
     (mounted.folder / "agent.sh").chmod(0o755)

@@ -434,6 +434,24 @@ def test_a_cause_that_cannot_go_away_is_not_retried() -> None:
     assert status_of(step(snapshot(job, *world)))["reason"] == "ProgramNotFound"
 
 
+def test_an_exit_code_of_many_meanings_is_retried() -> None:
+    """213 of Open MPI 5 is any failure that has been told in words: a lost daemon, too.
+
+    Only the words about binding are of one that no retry can mend.
+    """
+    job, world = failing(213, backoffLimit=6)
+    seen = snapshot(job, *world)
+    (look,) = plan(seen, NOW).looks
+
+    def reason(tail: str) -> str:
+        told = plan(attrs.evolve(seen, answers={look: tail}), NOW).actions
+        return str(status_of(told)["reason"])
+
+    assert reason("PRTE has lost communication with a remote daemon.") == "Restarting"
+    binding = "would result in binding more\nprocesses than cpus available in your"
+    assert reason(binding) == "BindingImpossible"
+
+
 @pytest.mark.compat("launcher.retries")
 @pytest.mark.defect("E6")
 def test_a_disrupted_launcher_is_retried_for_free() -> None:

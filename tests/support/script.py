@@ -65,12 +65,12 @@ class Script:
     def _launcher(self, pod: Json, pods: list[Json], phase: str) -> float | None:
         uid = pod["metadata"]["uid"]
         if phase == "Pending":
-            if all(ready(one) for one in pods if _role(one) == "worker"):
+            if "containerStatuses" not in pod["status"]:
+                self.kubelet.init(pod)
+            elif all(ready(one) for one in pods if _role(one) == "worker"):
                 # Before it runs: who sees it run may end it at once, on another thread.
                 self._ends[uid] = self.clock().timestamp() + self.launcher_seconds
                 self.kubelet.run(pod)
-            elif "containerStatuses" not in pod["status"]:
-                self.kubelet.init(pod)
             return None
         left = self._ends.get(uid, 0.0) - self.clock().timestamp()
         if left > 0:

@@ -235,7 +235,7 @@ def _ended_by(pod: PodView, since: datetime | None, finished: datetime | None) -
     """Whether a worker ended, or was replaced or disrupted, while the launcher ran."""
     if pod.deleted is not None and _before(pod.deleted, finished):
         return True
-    if pod.disruption:
+    if pod.disruption and _before(pod.disrupted_at, finished):
         return True
     if pod.ended is not None and _before(since, pod.ended.finished):
         failed = pod.ended.exit_code != 0 and pod.deleted is None

@@ -37,7 +37,8 @@ pause() {
 }
 
 waited=0
-todo=$(hosts)
+known=$(hosts)
+todo=$known
 while [ -n "$todo" ]; do
   left= first= why= number=0
   set -- $todo
@@ -63,6 +64,19 @@ while [ -n "$todo" ]; do
     done
   done
   todo=$left
+  now=$(hosts)
+  if [ "$now" != "$known" ]; then # scaled meanwhile: some are gone, some are new
+    old=" $(echo $known) "
+    todo=
+    for host in $now; do
+      case "$left $old" in
+        *" $host "*" $host "*) todo="$todo $host" ;; # there before, no answer yet
+        *" $host "*) ;;
+        *) todo="$todo $host" ;;
+      esac
+    done
+    known=$now
+  fi
   [ -n "$todo" ] || break
   set -- $todo
   message="waiting for $# of the hosts; the first is $first: ${why:-no answer}"
