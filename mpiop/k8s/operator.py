@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Final
 
@@ -35,6 +35,8 @@ from mpiop.reconcile.actions import KindName
 from mpiop.reconcile.plan import plan
 
 BURST_FACTOR: Final = 2.0
+# Whose absence is judged: a new leader looks at these anew.
+JUDGED: Final[frozenset[KindName]] = frozenset({"MPIJob", "Pod", "Job"})
 log = logging.getLogger(__name__)
 
 
@@ -62,6 +64,7 @@ class Operator:
     ) -> None:
         self._settings = settings
         self._clock = clock
+        self._awaited: Mapping[tuple[KindName, str], int] | None = None
         self.metrics = Metrics()
         self.pulse = Pulse(clock)
         self.store = Store(settings.namespaces)
@@ -89,6 +92,7 @@ class Operator:
                 namespace=namespace,
                 relist_seconds=settings.relist_seconds,
                 on_restart=self.metrics.restart,
+                on_list=self._listed,
             )
             for kind, namespace in product(
                 watched(settings.install), settings.namespaces
@@ -201,10 +205,32 @@ class Operator:
         return elector
 
     def _led(self, leading: bool) -> None:  # noqa: FBT001 (the elector's own word)
-        """Work while leading; whatever happened meanwhile, look at every job."""
+        """Work while leading, from when the children are known as they are now.
+
+        A standby's watch may have died unnoticed. What it does not show would be taken
+        for lost, while the job, seen by another watch, is up to date.
+        """
+        self._awaited = None
         if not leading:
             self.queue.hold()
             return
+        lists = {
+            place: self.store.lists(*place)
+            for place in self.reflectors
+            if place[0] in JUDGED
+        }
+        renewed = {place for place in lists if self.reflectors[place].renew()}
+        self._awaited = {place: lists[place] for place in renewed}
+        self._listed()
+
+    def _listed(self) -> None:
+        """Look at every job, whatever happened meanwhile, once nothing is awaited."""
+        awaited = self._awaited
+        if awaited is None:
+            return
+        if any(self.store.lists(*place) <= count for place, count in awaited.items()):
+            return
+        self._awaited = None
         for key in self.store.keys():  # noqa: SIM118 (its own method)
             self.queue.add(key)
         self.queue.go()

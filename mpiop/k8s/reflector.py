@@ -41,6 +41,7 @@ LONGEST_SECONDS: Final = 30.0
 REFUSED_SECONDS: Final = 300.0  # an optional kind that is not granted
 LIST_SECONDS: Final = 600.0  # a list of many pages from a slow server
 PROVEN_SECONDS: Final = 10.0  # a watch that lived so long is a good one
+FRESH_SECONDS: Final = 10.0  # what was listed since then need not be listed anew
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class Reflector:
         changed: told every job that something has changed for.
         relist_seconds: after so long a watch gives way to a list, which heals what a
             watch may have lost.
+        on_list: told once a list has been taken in.
         refusal: the 401 or 403 that stands in the way, None where there is none.
     """
 
@@ -97,6 +99,7 @@ class Reflector:
     namespace: str = ""
     relist_seconds: float = 3600.0
     on_restart: Callable[[KindName], None] = lambda _kind: None
+    on_list: Callable[[], None] = lambda: None
     state: State = attrs.field(factory=Empty)
     failures: int = 0
     refusal: ApiError | None = None
@@ -153,6 +156,14 @@ class Reflector:
         self._stale = True
         self._hang_up()
 
+    def renew(self) -> bool:
+        """List anew where it watches for long: the watch may be dead unnoticed."""
+        age = self.clock.monotonic() - self._listed_at
+        if not isinstance(self.state, Watching) or age < FRESH_SECONDS:
+            return False
+        self.relist()
+        return True
+
     def close(self) -> None:
         """End for good; a `step` that waits on its watch returns."""
         self._closed = True
@@ -174,6 +185,7 @@ class Reflector:
         self.refusal = None
         self._listed_at = self.clock.monotonic()
         self.state = Listed(found)
+        self.on_list()
 
     def _watch(self, state: Listed) -> None:
         seconds = int(self.clock.jitter(WATCH_SECONDS))

@@ -10,6 +10,7 @@ from tests.support import toy
 from tests.support.crd import PERMISSIVE
 from tests.support.pair import Pair
 from tests.support.transport import Faults
+from tests.support.upstream import mpijob
 
 TAKEOVER = 15.0 + 2.4  # lease, and the retry of a standby with its jitter
 
@@ -137,3 +138,29 @@ def test_the_real_core_is_taken_over_as_well(number: int) -> None:
     )
     assert world.created("jobs") == 1
     assert world.phase() != "Failed"
+
+
+def test_a_new_leader_does_not_act_on_what_a_dead_watch_hides() -> None:
+    """Its watches of Pods and Jobs died unnoticed, that of MPIJobs did not."""
+    world = Pair(plan)
+    world.node.launcher_seconds = 1e6
+
+    def deaf(path: str, lines: list[bytes]) -> list[bytes]:
+        return [] if path.endswith(("/pods", "/jobs")) else lines
+
+    world.links[1].inner.faults.disturb = deaf
+    world.settle()
+    world.create(mpijob(backoffLimit=0))
+    world.run_until(lambda: world.phase() == "LauncherRunning")
+    world.advance(60.0)
+    first, second = world.operators
+    assert first.elector is not None
+    first.elector.release()
+    first.close()
+    world.operators.remove(first)
+    world.run_until(lambda: world.leaders == [second])
+    world.advance(60.0)
+    status = world.job()["status"]
+    assert (status["phase"], status["reason"]) == ("LauncherRunning", "")
+    assert "missing" not in status["recorded"]
+    assert len(world.client.list(PODS)["items"]) == 3
