@@ -103,7 +103,10 @@ class Controller:
                 self.lessons.drop(job.uid, lesson.finding.ref)
 
     def _decide(self, job: Subject, manifest: Json) -> Plan:
-        """Plan; where the plan wants a closer look, look and plan once more."""
+        """Plan; where the plan wants a closer look, look and plan once more.
+
+        As of the same time: a moment later it might want yet another look.
+        """
         children = self.store.children(job.namespace, job.uid)
         snapshot = Snapshot(
             manifest,
@@ -114,10 +117,11 @@ class Controller:
             findings=self.lessons.findings(job.uid, job.generation),
             unserved=self.store.unserved(job.namespace),
         )
-        plan = self.plan(snapshot, self.clock.now())
+        now = self.clock.now()
+        plan = self.plan(snapshot, now)
         if plan.looks:
             seen = answers(self.api, job.namespace, plan.looks)
-            plan = self.plan(attrs.evolve(snapshot, answers=seen), self.clock.now())
+            plan = self.plan(attrs.evolve(snapshot, answers=seen), now)
         return plan
 
     def _requeue(

@@ -601,6 +601,23 @@ def test_suspending_ends_the_launcher_before_the_workers() -> None:
     ]
 
 
+@pytest.mark.parametrize("grace", [5, 600])
+def test_workers_outlive_a_suspended_launcher_for_its_grace(grace: int) -> None:
+    """It may write a checkpoint with them until then, and no queue waits longer."""
+    job = running()
+    job["spec"]["runPolicy"]["suspend"] = True
+    held = launcher_job()
+    held["spec"] = {"suspend": True}
+    pod = launcher_pod()
+    pod["metadata"]["deletionTimestamp"] = at(grace)
+    pod["metadata"]["deletionGracePeriodSeconds"] = grace
+    seen = snapshot(job, *base(), *WORKERS, held, pod)
+
+    assert deleted(step(seen, grace - 1)) == []
+    assert plan(seen, NOW + timedelta(seconds=grace - 1)).requeue_after == 1
+    assert len(deleted(step(seen, grace))) == 2
+
+
 @pytest.mark.compat("launcher.WaitForWorkersReady", "suspend.resume")
 @pytest.mark.defect("D4")
 def test_resuming_waits_for_workers_where_the_policy_says_so() -> None:
@@ -685,6 +702,19 @@ def test_a_launcher_job_without_a_pod_shows_the_reason() -> None:
 
     assert status_of(actions)["reason"] == "LauncherHasNoPod"
     assert "last line" in status_of(actions)["message"]
+
+
+def test_events_that_say_nothing_yet_are_asked_again_soon() -> None:
+    """A webhook that never answers is told of ten seconds after the Job was made."""
+    job = mpijob(2, status={"startTime": at(-60)})
+    seen = snapshot(job, *base(), *WORKERS, launcher_job())
+    (look,) = plan(seen, NOW).looks
+
+    def again(said: str) -> float | None:
+        return plan(attrs.evolve(seen, answers={look: said}), NOW).requeue_after
+
+    assert again("") == 2
+    assert again("a webhook has refused it") == 15
 
 
 def test_a_worker_that_waits_without_a_word_shows_its_events() -> None:

@@ -12,7 +12,7 @@ from mpiop.reconcile.actions import Action
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.policies import clean_up
 
-GRACE_SECONDS: Final = 30.0
+TOLD_SECONDS: Final = 30.0  # until its Job controller has told it to end
 SUSPENDED: Final = "Suspended"
 
 
@@ -37,9 +37,12 @@ def actions(facts: Facts) -> tuple[Action, ...]:
 
 
 def workers_wait(facts: Facts) -> float | None:
-    """Seconds for which the workers outlive the launcher; None once they need not."""
+    """Seconds for which the workers outlive the launcher; None once they need not.
+
+    It may write a checkpoint with them until its own grace is over.
+    """
     alive = facts.launcher_alive
     if alive is None:
         return None
-    wait = GRACE_SECONDS - facts.since(alive.deleted)
+    wait = TOLD_SECONDS if alive.due is None else -facts.since(alive.due)
     return wait if wait > 0 else None
