@@ -1,5 +1,6 @@
 """Stories, step by step: what is seen, and what is done about it."""
 
+from datetime import timedelta
 from typing import Any, TypeGuard, cast
 
 import attrs
