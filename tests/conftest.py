@@ -28,7 +28,7 @@ from tests.support.fixtures import (  # noqa: F401 (that is how fixtures get kno
     operated,
     operator_account,
 )
-from tests.support.machine import CAPABILITIES
+from tests.support.machine import CAPABILITIES, addresses_named
 from tests.support.spread import ByFile, ClustersEnd, longest_first
 from tests.support.told import show
 from tests.support.traced import imports_traced_once, one_tracer, traced_as_meant
@@ -174,10 +174,14 @@ def pytest_terminal_summary(
 
 
 class _LoopbackOnly:
-    """Refuses sockets to other machines, in the test process alone."""
+    """Refuses sockets to other machines, in the test process alone.
+
+    But for the API server that MPIOP_E2E_KUBECONFIG names.
+    """
 
     def __init__(self) -> None:
         self._pid = os.getpid()
+        self._named = addresses_named()
 
     def __call__(self, event: str, args: tuple[object, ...]) -> None:
         if event not in {"socket.connect", "socket.bind", "socket.sendto"}:
@@ -187,7 +191,9 @@ class _LoopbackOnly:
         one, address = args[0], args[-1]
         if not isinstance(one, socket.socket):
             return
-        if one.family in {socket.AF_INET, socket.AF_INET6} and not _loopback(address):
+        if one.family not in {socket.AF_INET, socket.AF_INET6} or _loopback(address):
+            return
+        if not (isinstance(address, tuple) and address[0] in self._named):
             raise RuntimeError(f"{event} to {address}: tests stay on this machine")
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from mpiop.local.client import NODES
 from tests.e2e.kubectl import Kubectl
 from tests.support.cluster import Account, Cluster
 from tests.support.controlplane import ControlPlane, Options
 from tests.support.deployed import NAME
 from tests.support.installed import install, kubectl, nothing_forbidden
-from tests.support.live import operating, playing
+from tests.support.live import NODE, operating, playing
 from tests.support.machine import named
 
 
@@ -25,6 +26,8 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
         cluster = Cluster(config)
         cluster.define_mpijobs()
         yield cluster
+        if node := cluster.find(NODES, "", NODE):
+            cluster.client.delete(NODES, node)
         cluster.close()
         return
     with ControlPlane(tmp_path_factory.mktemp("plane")) as plane:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
+import pytest
 from urllib3.exceptions import HTTPError
 
 from mpiop.k8s.operator import Operator, connect
@@ -43,6 +44,17 @@ def operating(
         yield operator
 
 
+def _no_real_node(cluster: Cluster) -> None:
+    """See that the Pods of a test go to nodes that it plays."""
+    for one in cluster.client.list(NODES)["items"]:
+        name, info = one["metadata"]["name"], one["status"].get("nodeInfo", {})
+        if info.get("kubeletVersion"):
+            pytest.fail(
+                f"the cluster has a node of its own ({name}), where the test's Pods "
+                "would go: name a control plane alone, or run `make e2e-node`"
+            )
+
+
 @contextmanager
 def playing(
     cluster: Cluster,
@@ -56,6 +68,7 @@ def playing(
     """
     kubelet = FakeKubelet(cluster.client, now, node or NODE, namespace)
     if not node and cluster.find(NODES, "", NODE) is None:
+        _no_real_node(cluster)
         kubelet.register(cpu="1000", memory="1000Gi")
     part = Script(kubelet, now, **{"reports": True, **script})
     stop = threading.Event()

@@ -3,12 +3,16 @@
 import functools
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+
+import yaml
 
 from mpiop.local.kubelet import preload
 from mpiop.local.kubelet.launch import NodeConfig, NodeError, start
@@ -84,6 +88,16 @@ def control_plane() -> str:
 def named() -> str:
     """Give the kubeconfig of the cluster to test; "" where that is one of our own."""
     return os.environ.get(NAMED, "")
+
+
+def addresses_named() -> frozenset[str]:
+    """Give the addresses of that cluster's API server; none of one of our own."""
+    if not named():
+        return frozenset()
+    server = yaml.safe_load(Path(named()).read_text("utf-8"))["clusters"][0]["cluster"]
+    url = urlsplit(server["server"])
+    found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
+    return frozenset(str(address[0]) for *_, address in found)
 
 
 def _another() -> str:
