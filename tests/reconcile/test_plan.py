@@ -602,6 +602,7 @@ def test_suspending_ends_the_launcher_before_the_workers() -> None:
     ]
 
 
+@pytest.mark.compat("suspend.pods")
 @pytest.mark.parametrize("grace", [5, 600])
 def test_workers_outlive_a_suspended_launcher_for_its_grace(grace: int) -> None:
     """It may write a checkpoint with them until then, and no queue waits longer."""
