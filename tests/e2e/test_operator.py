@@ -106,6 +106,27 @@ def test_two_replicas_hand_over_and_end_in_order(world: World) -> None:
     assert world.holder() == ""
 
 
+def test_a_leader_that_is_killed_is_followed(world: World, tmp_path: Path) -> None:
+    """It gives nothing back: the other waits for its lease to run out, and goes on."""
+    soon = ("--lease-seconds=4", "--renew-seconds=3", "--retry-seconds=0.5")
+    lock = "-lock-namespace=default"
+    own = {"TMPDIR": str(tmp_path)}  # whoever is killed leaves its files
+    with operator(world.kubeconfig, lock, *soon, environment=own) as first:
+        until(lambda: bool(world.holder()))
+        leader = world.holder()
+        with replica(world, *soon) as second:
+            until(lambda: second.ask("/readyz") == (200, "ok\n"))
+            world.ask("POST", JOBS, mpijob())
+            until(lambda: {"pi-worker-0", "pi-worker-1"} <= world.names("pods"))
+            first.process.kill()
+            first.process.wait(PATIENCE)
+            assert world.holder() == leader
+            world.ask("DELETE", f"{CORE}/pods/pi-worker-1")
+            until(lambda: "pi-worker-1" in world.names("pods"))
+            assert world.holder() not in {"", leader}
+            assert second.end() == 0
+
+
 def metrics(one: Replica) -> str:
     return one.ask("/metrics")[1]
 

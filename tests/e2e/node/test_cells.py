@@ -61,6 +61,9 @@ def cells() -> Iterator[tuple[str, Cell]]:
     for mpi in ("openmpi4", "openmpi5"):
         bind = "mpirun --allow-run-as-root --bind-to core -np 2 mpi-test cores"
         yield f"bound-{mpi}", Cell(mpi, launcher=bind.split())
+    slots = 2 * len(os.sched_getaffinity(0))
+    bind = f"mpirun --allow-run-as-root --bind-to core -np {slots} mpi-test cores"
+    yield "overbound", Cell(slots=slots, launcher=bind.split())
 
 
 CELLS: Final = dict(cells())
@@ -131,6 +134,16 @@ def test_binding_that_is_asked_for_is_kept(ended: Ended, mpi: str) -> None:
     mask = int((topology / "thread_siblings").read_text("ascii").replace(",", ""), 16)
     core = [cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1]
     assert [cores for _, cores in said(ended, f"bound-{mpi}")] == [str(core)] * 2
+
+
+@pytest.mark.needs("node")
+def test_a_binding_that_is_impossible_is_told_with_its_remedy(ended: Ended) -> None:
+    """More ranks than cores in one worker: by what Open MPI 5 says, not by its code."""
+    job, log = ended["overbound"]
+    status = job["status"]
+    assert (status["result"], status["reason"]) == ("Failed", "BindingImpossible"), log
+    assert "exit code 213" in status["message"]
+    assert "--bind-to none" in status["message"]
 
 
 @contextmanager
