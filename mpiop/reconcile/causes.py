@@ -39,7 +39,7 @@ PERMANENT: Final = (
     Row(
         MPIImplementation.OPEN_MPI,
         213,  # any failure that mpirun has put into words
-        "processes than cpus",
+        "overload-allowed",  # what it advises then
         "BindingImpossible",
         "lower slotsPerWorker to the cores of a worker, or pass --bind-to none",
     ),

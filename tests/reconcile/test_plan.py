@@ -449,7 +449,7 @@ def test_an_exit_code_of_many_meanings_is_retried() -> None:
         return str(status_of(told)["reason"])
 
     assert reason("PRTE has lost communication with a remote daemon.") == "Restarting"
-    binding = "would result in binding more\nprocesses than cpus available in your"
+    binding = 'protection by adding the "overload-allowed"\noption to your binding'
     assert reason(binding) == "BindingImpossible"
 
 

@@ -62,7 +62,7 @@ def cells() -> Iterator[tuple[str, Cell]]:
         bind = "mpirun --allow-run-as-root --bind-to core -np 2 mpi-test cores"
         yield f"bound-{mpi}", Cell(mpi, launcher=bind.split())
     slots = 2 * len(os.sched_getaffinity(0))
-    bind = f"mpirun --allow-run-as-root --bind-to core -np {slots} mpi-test cores"
+    bind = f"mpirun --allow-run-as-root --bind-to core -np {2 * slots} mpi-test cores"
     yield "overbound", Cell(slots=slots, launcher=bind.split())
 
 
