@@ -64,6 +64,7 @@ class Operator:
     ) -> None:
         self._settings = settings
         self._clock = clock
+        self._leading = threading.RLock()  # reflectors tell of lists, it of the Lease
         self._awaited: Mapping[tuple[KindName, str], int] | None = None
         self.metrics = Metrics()
         self.pulse = Pulse(clock)
@@ -210,30 +211,29 @@ class Operator:
         A standby's watch may have died unnoticed. What it does not show would be taken
         for lost, while the job, seen by another watch, is up to date.
         """
-        self._awaited = None
-        if not leading:
-            self.queue.hold()
-            return
-        lists = {
-            place: self.store.lists(*place)
-            for place in self.reflectors
-            if place[0] in JUDGED
-        }
-        renewed = {place for place in lists if self.reflectors[place].renew()}
-        self._awaited = {place: lists[place] for place in renewed}
-        self._listed()
+        with self._leading:
+            self._awaited = None
+            if not leading:
+                self.queue.hold()
+                return
+            judged = [place for place in self.reflectors if place[0] in JUDGED]
+            lists = {place: self.store.lists(*place) for place in judged}
+            renewed = [place for place in judged if self.reflectors[place].renew()]
+            self._awaited = {place: lists[place] for place in renewed}
+            self._listed()
 
     def _listed(self) -> None:
         """Look at every job, whatever happened meanwhile, once nothing is awaited."""
-        awaited = self._awaited
-        if awaited is None:
-            return
-        if any(self.store.lists(*place) <= count for place, count in awaited.items()):
-            return
-        self._awaited = None
-        for key in self.store.keys():  # noqa: SIM118 (its own method)
-            self.queue.add(key)
-        self.queue.go()
+        with self._leading:
+            awaited = self._awaited
+            if awaited is None:
+                return
+            if any(self.store.lists(*one) <= seen for one, seen in awaited.items()):
+                return
+            self._awaited = None
+            for key in self.store.keys():  # noqa: SIM118 (its own method)
+                self.queue.add(key)
+            self.queue.go()
 
     def _relist(self, kind: KindName, namespace: str) -> None:
         log.warning("an own write is not seen: listing anew", extra={"kind": kind})

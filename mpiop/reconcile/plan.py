@@ -43,8 +43,8 @@ from mpiop.reconcile.snapshot import Snapshot
 from mpiop.states import VERDICTS, Observation, Phase, Verdict, advance
 
 LOOK_AGAIN_SECONDS = 15.0
-# While nothing says why: a webhook that never answers is told of after 10 s by default.
-LISTEN_SECONDS = 2.0
+# At first: a webhook that never answers is told of ten seconds after the Job was made.
+LOOK_SOON_SECONDS = 2.0
 ADOPTED_SECONDS = 1.0
 
 
@@ -218,8 +218,8 @@ def _requeue(facts: Facts, phase: Phase, later: float | None) -> float | None:
     if facts.recorded.missing is not None:
         age = facts.since(facts.recorded.missing.since)
         waits.append(worker_loss.GRACE_SECONDS - age)
-    if startup.has_no_pod(facts) and not _events(facts):
-        waits.append(LISTEN_SECONDS)
+    if startup.newly_without_pod(facts) and not _events(facts):
+        waits.append(LOOK_SOON_SECONDS)
     elif startup.has_no_pod(facts) or startup.silent(facts) or startup.held_up(facts):
         waits.append(LOOK_AGAIN_SECONDS)
     return min((wait for wait in waits if wait is not None and wait > 0), default=None)

@@ -706,17 +706,21 @@ def test_a_launcher_job_without_a_pod_shows_the_reason() -> None:
     assert "last line" in status_of(actions)["message"]
 
 
-def test_events_that_say_nothing_yet_are_asked_again_soon() -> None:
+@pytest.mark.parametrize(
+    ("age", "said", "again"),
+    [(12, "", 2), (12, "a webhook has refused it", 15), (40, "", 15)],
+)
+def test_events_that_say_nothing_yet_are_asked_again_soon(
+    age: float, said: str, again: float
+) -> None:
     """A webhook that never answers is told of ten seconds after the Job was made."""
-    job = mpijob(2, status={"startTime": at(-60)})
+    job = mpijob(2, status={"startTime": at(-age)})
     seen = snapshot(job, *base(), *WORKERS, launcher_job())
     (look,) = plan(seen, NOW).looks
 
-    def again(said: str) -> float | None:
-        return plan(attrs.evolve(seen, answers={look: said}), NOW).requeue_after
+    found = plan(attrs.evolve(seen, answers={look: said}), NOW)
 
-    assert again("") == 2
-    assert again("a webhook has refused it") == 15
+    assert found.requeue_after == again
 
 
 def test_a_worker_that_waits_without_a_word_shows_its_events() -> None:

@@ -19,6 +19,7 @@ from mpiop.reconcile.views import PodView
 
 UNREACHABLE_SECONDS: Final = 300.0
 NO_POD_SECONDS: Final = 10.0
+NEWLY_SECONDS: Final = 30.0
 BLOCKED_SECONDS: Final = 10.0
 
 WORKERS_READY: Final = "WorkersReady"
@@ -87,13 +88,25 @@ def has_no_pod(facts: Facts) -> bool:
 
 def no_pod_in(facts: Facts) -> float | None:
     """Seconds until `has_no_pod`; None where there is a Pod, or need be none."""
+    age = _without_pod(facts)
+    return None if age is None else max(0.0, NO_POD_SECONDS - age)
+
+
+def newly_without_pod(facts: Facts) -> bool:
+    """Whether that is so for less than half a minute."""
+    age = _without_pod(facts)
+    return age is not None and NO_POD_SECONDS <= age < NEWLY_SECONDS
+
+
+def _without_pod(facts: Facts) -> float | None:
+    """Seconds for which the launcher Job has waited for its Pod; None where not."""
     job = facts.launcher_job
     if job is None or job.suspended or job.terminal or job.deleted:
         return None
     if facts.launcher is not None:
         return None
     begin = max(filter(None, (job.created, facts.recorded.start_time)), default=None)
-    return max(0.0, NO_POD_SECONDS - facts.since(begin))
+    return facts.since(begin)
 
 
 def silent(facts: Facts) -> PodView | None:

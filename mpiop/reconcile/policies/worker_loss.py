@@ -82,7 +82,7 @@ def fate(facts: Facts) -> tuple[Fate, str]:
         return "intact", ""
     finished = facts.launcher_finished
     missing = facts.recorded.missing
-    if missing is not None and missing.launcher:
+    if missing is not None and (missing.launcher or missing.unreached):
         missing = None  # it ended well all the same
     if missing is not None and _before(missing.since, finished):
         return "lost", missing.message
