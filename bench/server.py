@@ -1,8 +1,8 @@
-"""What the operator costs on a real API server, beside a bare client of the same one.
+"""What the operator costs on a real API server, beside bare clients of the same one.
 
-The client sends what the operator sends, by the same HTTP and with as many requests in
-flight; the two take turns, so that both meet the same machine. While they do, next to
-nothing else is asked of the server.
+They send what the operator sends, with as many requests in flight: one by the same
+HTTP, one by the standard library. All take turns, so that they meet the same machine.
+While they do, next to nothing else is asked of the server.
 """
 
 import os
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
@@ -21,13 +21,8 @@ import attrs
 import orjson
 import yaml
 
+from bench.bare import IN_FLIGHT, by_our_http, by_threads
 from bench.figure import Figure
-from mpiop.k8s.api import METADATA
-from mpiop.k8s.clock import Clock
-from mpiop.k8s.credentials import load
-from mpiop.k8s.http import HttpTransport
-from mpiop.k8s.settings import Settings
-from mpiop.k8s.transport import Call
 from mpiop.local.apiserver.wire import Request
 from mpiop.local.client import CONFIG_MAPS, PODS, Json
 from mpiop.reconcile.desired import worker
@@ -43,8 +38,12 @@ WORKERS: Final = 1_000
 TURNS: Final = 5
 PATIENCE: Final = 300.0
 QUIET_SECONDS: Final = 5.0
-IN_FLIGHT: Final = Settings().writers
 TICKS: Final = os.sysconf("SC_CLK_TCK")
+Send = Callable[[str, str, Sequence[bytes]], None]
+CLIENTS: Final[dict[Send, str]] = {
+    by_our_http: "a bare client",
+    by_threads: "a client of threads",
+}
 # Without a scheduler nobody else touches a Pod: one event for each.
 OPTIONS: Final = Options(
     components=("kube-controller-manager",), environment=SPENDING_MEMORY
@@ -124,20 +123,21 @@ class Turns:
     resident: list[float] = attrs.field(factory=list)
     at_rest: list[float] = attrs.field(factory=list)
     rates: "dict[str, list[float]]" = attrs.field(
-        factory=lambda: {"us": [], "they": []}
+        factory=lambda: {"us": [], "by_our_http": [], "by_threads": []}
     )
 
     def take(self) -> Iterator[Figure]:
         """Take all turns; give what was measured."""
         for turn in range(TURNS):
             self._turn(client_first=turn % 2 == 1)
-        share = [
-            theirs / ours for ours, theirs in zip(*self.rates.values(), strict=True)
-        ]
         what = f"{WORKERS:,} workers on a real API server"
         yield Figure(f"{what}: the operator", "Pods/s", tuple(self.rates["us"]))
-        yield Figure(f"{what}: a bare client", "Pods/s", tuple(self.rates["they"]))
-        yield Figure(f"{what}: client over operator", "times", tuple(share), 1 / 0.9)
+        for send, name in CLIENTS.items():
+            rates = tuple(self.rates[send.__name__])
+            pairs = zip(rates, self.rates["us"], strict=True)
+            share = tuple(theirs / ours for theirs, ours in pairs)
+            yield Figure(f"{what}: {name}", "Pods/s", rates)
+            yield Figure(f"{what}: {name} over operator", "times", share, 1 / 0.9)
         yield Figure(f"{what}: the operator's", "CPU s", tuple(self.cpu), 0.7)
         yield Figure(f"{what}: the client's, no watch", "CPU s", tuple(self.bare_cpu))
         yield Figure(f"{what}: watch events", "events", tuple(self.events))
@@ -148,16 +148,15 @@ class Turns:
         yield Figure(what, "MiB", tuple(self.resident), target=106)
 
     def _turn(self, *, client_first: bool) -> None:
-        """Create the workers twice in a row, so that both meet the same machine."""
+        """Create the workers thrice in a row, so that all meet the same machine."""
         namespace = self.kept.enter_context(self.cluster.namespace())
         with operator(self.cluster, namespace) as process:
             process.settled()
             self.at_rest.append(process.resident())
-            if client_first:
-                self._theirs()
+            before, after = tuple(CLIENTS) if client_first else tuple(CLIENTS)[::-1]
+            self._theirs(before)
             self._ours(namespace, process)
-            if not client_first:
-                self._theirs()
+            self._theirs(after)
             if not self.resident:
                 self._run_all(namespace)
                 time.sleep(QUIET_SECONDS)
@@ -173,29 +172,17 @@ class Turns:
         self.rates["us"].append(created(self.audit, namespace))
         self.events.append(float(self._told(namespace, version)))
 
-    def _theirs(self) -> None:
+    def _theirs(self, send: Send) -> None:
         """Create the same workers as fast as the server takes them."""
         namespace = self.kept.enter_context(self.cluster.namespace())
         keeper = {"metadata": {"name": "keeper", "namespace": namespace}}
         kept = self.cluster.client.create(CONFIG_MAPS, keeper)
-        transport = HttpTransport(
-            lambda: load(Settings(kubeconfig=self.cluster.kubeconfig)),
-            Clock.system(),
-            IN_FLIGHT,
-        )
-        query = (("fieldManager", "bench"), ("fieldValidation", "Warn"))
-        place = PODS.path(namespace)
-        big = parsed(namespace)
-        calls = (
-            Call("POST", place, query, orjson.dumps(pod), accept=METADATA)
-            for pod in owned(big, kept)
-        )
+        bodies = [orjson.dumps(pod) for pod in owned(parsed(namespace), kept)]
         before = time.process_time()
-        answers = {sent.reply().status for sent in transport.request_all(calls)}
-        assert answers == {201}
-        self.bare_cpu.append(time.process_time() - before)
-        transport.close()
-        self.rates["they"].append(created(self.audit, namespace))
+        send(self.cluster.kubeconfig, PODS.path(namespace), bodies)
+        if send is by_our_http:
+            self.bare_cpu.append(time.process_time() - before)
+        self.rates[send.__name__].append(created(self.audit, namespace))
 
     def _run_all(self, namespace: str) -> None:
         """Let every worker run and be ready."""

@@ -21,7 +21,8 @@ class Kubelet:
     def pods(self) -> list[Json]:
         meta = {"name": "pi-launcher", "uid": "1", "labels": {ROLE: "launcher"}}
         phase = "Running" if self.seen is None else "Pending"
-        return [{"metadata": meta, "status": {"phase": phase}}]
+        status = {"phase": phase, "containerStatuses": []}  # its init containers run
+        return [{"metadata": meta, "status": status}]
 
     def run(self, _: Json) -> None:
         seen, self.seen = self.seen, None
