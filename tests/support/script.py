@@ -18,6 +18,7 @@ class Script:
     Attributes:
         workers_ready: workers become ready as soon as they are bound.
         waits: the launcher's init container ends when all workers are ready.
+        reaches: the launcher's init container reaches its workers.
         launcher_seconds: how long a launcher runs.
         exits: exit codes of the launchers to come, in order; 0 once it is empty.
         held: names of Pods to which nothing happens.
@@ -29,6 +30,7 @@ class Script:
     kubelet: FakeKubelet
     clock: Callable[[], datetime]
     workers_ready: bool = True
+    reaches: bool = True
     launcher_seconds: float = 5.0
     exits: list[int] = attrs.field(factory=list)
     held: set[str] = attrs.field(factory=set)
@@ -67,7 +69,9 @@ class Script:
         if phase == "Pending":
             if "containerStatuses" not in pod["status"]:
                 self.kubelet.init(pod)
-            elif all(ready(one) for one in pods if _role(one) == "worker"):
+            elif self.reaches and all(
+                ready(one) for one in pods if _role(one) == "worker"
+            ):
                 # Before it runs: who sees it run may end it at once, on another thread.
                 self._ends[uid] = self.clock().timestamp() + self.launcher_seconds
                 self.kubelet.run(pod)
