@@ -155,9 +155,7 @@ def _launcher_wait(facts: Facts) -> str:
         return found
     if pod.tries_since is None:
         return f"{whereabouts(pod)} is starting"
-    look = startup.held_up(facts)
-    said = facts.snapshot.answers.get(look) if look else None
-    why = f": {said.strip()}" if said else ""
+    why = startup.last_words(facts)
     return f"{pod.name} waits until it reaches every worker{why}"
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import yaml
-
+from mpiop.k8s.credentials import load
+from mpiop.k8s.settings import Settings
 from mpiop.local.kubelet import preload
 from mpiop.local.kubelet.launch import NodeConfig, NodeError, start
 from tests.support import assets
@@ -94,8 +94,7 @@ def addresses_named() -> frozenset[str]:
     """Give the addresses of that cluster's API server; none of one of our own."""
     if not named():
         return frozenset()
-    server = yaml.safe_load(Path(named()).read_text("utf-8"))["clusters"][0]["cluster"]
-    url = urlsplit(server["server"])
+    url = urlsplit(load(Settings(kubeconfig=named())).host)
     found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
     return frozenset(str(address[0]) for *_, address in found)
 

@@ -17,8 +17,7 @@ class Script:
 
     Attributes:
         workers_ready: workers become ready as soon as they are bound.
-        waits: the launcher's init container ends when all workers are ready.
-        reaches: the launcher's init container reaches its workers.
+        reaches: the launcher's init container ends when all workers are ready.
         launcher_seconds: how long a launcher runs.
         exits: exit codes of the launchers to come, in order; 0 once it is empty.
         held: names of Pods to which nothing happens.

@@ -52,10 +52,8 @@ def unreached(facts: Facts) -> Missing | None:
     """Tell that a launcher has failed to reach its ready workers for five minutes."""
     if gives_up_in(facts) != 0.0:
         return None
-    look = held_up(facts)
-    said = ((facts.snapshot.answers.get(look) if look else None) or "").strip()
     message = "every worker is ready, but a remote start does not succeed"
-    message += f": {said}" if said else ""
+    message += last_words(facts)
     now = facts.now.replace(microsecond=0)
     return Missing(now, disrupted=False, message=message, unreached=True)
 
@@ -140,6 +138,13 @@ def held_up(facts: Facts) -> LookLog | None:
     if pod is None or since is None or facts.since(since) < BLOCKED_SECONDS:
         return None
     return LookLog(pod.name, names.WAIT_CONTAINER, 1)
+
+
+def last_words(facts: Facts) -> str:
+    """Give what that log says, after a colon; "" where it says nothing or is closed."""
+    look = held_up(facts)
+    said = ((facts.snapshot.answers.get(look) if look else None) or "").strip()
+    return f": {said}" if said else ""
 
 
 def blocker(facts: Facts, events: str = "") -> str:
