@@ -35,6 +35,13 @@ printf '%s\\n' "$@" >"$0.args"
 for last; do :; done
 exec /bin/sh -c "$last"
 """
+# Knows every name, but for those in a file beside it, in which a number is a code.
+GETENT = """#!/bin/sh
+echo "$2" >>"$0.log"
+while read -r name code; do
+  [ "$name" != "$2" ] || exit "$code"
+done <"$0.unknown"
+"""
 KEY_FILES = {
     "ssh-privatekey": "id",
     "ssh-publickey": "authorized_keys",
@@ -112,10 +119,11 @@ def mount(folder: Path, job: MPIJob, *, fake_ssh: bool = True) -> Mounted:
     mounted.run.mkdir()
     (folder / "bin").mkdir()
     data = cast("dict[str, str]", config_map(job, Install(), [])["data"])
-    programs = {"run/kubectl": KUBECTL} | ({"bin/ssh": SSH} if fake_ssh else {})
+    programs = {"run/kubectl": KUBECTL, "bin/getent": GETENT, "bin/getent.unknown": ""}
+    programs |= {"bin/ssh": SSH} if fake_ssh else {}
     for name, text in {**data, **programs}.items():
         (folder / name).write_text(text)
-        (folder / name).chmod(0o555)
+        (folder / name).chmod(0o755)
     for key, value in make_keys().items():
         if key in KEY_FILES:
             (folder / KEY_FILES[key]).write_bytes(base64.b64decode(value))
@@ -331,7 +339,6 @@ def test_the_wait_names_the_first_blocker_until_all_answer(mounted: Mounted) -> 
     """One line a change in log and termination message; empty at the end."""
     gate = mounted.folder / "gate"
     stub = f"#!/bin/sh\n[ -e {gate} ] || {{ echo no route to $5 >&2; exit 9; }}\n"
-    (mounted.folder / "agent.sh").chmod(0o755)
     (mounted.folder / "agent.sh").write_text(stub)
     report = mounted.folder / "report"
     with mounted.start(script="wait.sh", MPIOP_REPORT=str(report)) as wait:
@@ -343,6 +350,48 @@ def test_the_wait_names_the_first_blocker_until_all_answer(mounted: Mounted) -> 
     assert wait.returncode == 0
     assert out.splitlines()[-1] == "every host answers"
     assert report.read_text() == ""
+
+
+@pytest.mark.defect("D23")
+@pytest.mark.compat("objects.kubectl-delivery")
+def test_a_launcher_over_kubectl_finds_the_names_of_all_workers(tmp_path: Path) -> None:
+    """A name comes to DNS after its Pod is ready; programs use what hostfiles say."""
+    mounted = mount(tmp_path, job_of("KubectlExec"))
+    (tmp_path / "agent.sh").write_text("#!/bin/sh\n")
+    unknown = tmp_path / "bin/getent.unknown"
+    unknown.write_text("pi-worker-1 2\n")
+    report = tmp_path / "report"
+    with mounted.start(script="wait.sh", MPIOP_REPORT=str(report)) as wait:
+        until(lambda: report.exists() and "pi-worker-1 to" in report.read_text())
+        assert wait.poll() is None
+        unknown.write_text("")
+        out, _ = wait.communicate(timeout=PATIENCE)
+    asked = (tmp_path / "bin/getent.log").read_text().split()
+    workers = [f"pi-worker-{index}" for index in range(4)]
+    assert list(dict.fromkeys(asked)) == ["localhost", *workers]
+    assert out.splitlines() == [
+        "waiting for the name of pi-worker-1 to resolve",
+        "every host answers",
+    ]
+    assert report.read_text() == ""
+
+
+@pytest.mark.parametrize("code", [124, 2])
+def test_kubectl_goes_on_where_there_are_no_names(tmp_path: Path, code: int) -> None:
+    """At once where no server answers in time, after a while where one says no."""
+    mounted = mount(tmp_path, job_of("KubectlExec"))
+    (tmp_path / "agent.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/sleep").write_text('#!/bin/sh\necho "$1" >>"$0.log"\n')
+    (tmp_path / "bin/sleep").chmod(0o755)
+    (tmp_path / "bin/getent.unknown").write_text(f"pi-worker-0 {code}\n")
+    report = str(tmp_path / "report")
+    with mounted.start(script="wait.sh", MPIOP_REPORT=report) as wait:
+        out, _ = wait.communicate(timeout=PATIENCE)
+    assert wait.returncode == 0
+    assert "pi-worker-0 has no name here" in out
+    slept = tmp_path / "bin/sleep.log"
+    seconds = sum(map(float, slept.read_text().split())) if slept.exists() else 0
+    assert seconds == pytest.approx(30 if code == 2 else 0)
 
 
 def scaled(mounted: Mounted, hostfile: str) -> None:
@@ -357,7 +406,6 @@ def test_the_wait_follows_a_scaling(mounted: Mounted) -> None:
     there, calls = mounted.folder / "there", mounted.folder / "calls"
     there.write_text("pi-worker-0\npi-worker-1\n")
     stub = f"#!/bin/sh\necho ${{5%%.*}} >>{calls}\ngrep -qxF ${{5%%.*}} {there}\n"
-    (mounted.folder / "agent.sh").chmod(0o755)
     (mounted.folder / "agent.sh").write_text(stub)
     report = mounted.folder / "report"
     before = (mounted.folder / "hostfile").read_text()
@@ -375,7 +423,6 @@ def test_the_wait_follows_a_scaling(mounted: Mounted) -> None:
 
 def test_the_wait_ends_when_asked_to(mounted: Mounted) -> None:
     """A container's first process hears SIGTERM only where it listens."""
-    (mounted.folder / "agent.sh").chmod(0o755)
     (mounted.folder / "agent.sh").write_text("#!/bin/sh\nexit 1\n")
     report = mounted.folder / "report"
     with mounted.start(script="wait.sh", MPIOP_REPORT=str(report)) as wait:

@@ -31,9 +31,38 @@ probe() {
     </dev/null >"$said.$2" 2>&1
 }
 
-pause() {
-  sleep "$1" &
+tell() {
+  [ "$1" = "${last-}" ] || printf '%s\n' "$1"
+  last=$1
+  printf '%.2000s\n' "$1" >"$report"
+}
+
+rest() {
+  seconds=2
+  [ "$1" -ge 20 ] || seconds=0.3
+  sleep "$seconds" &
   wait $!
+}
+
+# A name is published a moment after its Pod is ready, and for half a minute a name
+# server may remember that there was none. kubectl exec needs no names, but programs do:
+# they are waited for while a server says no (exit code 2), and no longer.
+await_names() {
+  command -v getent >/dev/null || return 0
+  table=ahosts # either kind of address will do; "hosts" wants the newer kind first
+  getent ahosts localhost >/dev/null 2>&1 || table=hosts
+  tries=0
+  for host in $known; do
+    until ${limit:+timeout 5} getent "$table" "$host" >/dev/null; do
+      if [ $? -ne 2 ] || [ "$tries" -ge 32 ]; then
+        echo "$host has no name here; kubectl exec does not need it, a program may"
+        return 0
+      fi
+      tell "waiting for the name of $host to resolve"
+      rest "$tries"
+      tries=$((tries + 1))
+    done
+  done
 }
 
 waited=0
@@ -79,13 +108,11 @@ while [ -n "$todo" ]; do
   fi
   [ -n "$todo" ] || break
   set -- $todo
-  message="waiting for $# of the hosts; the first is $first: ${why:-no answer}"
-  [ "$message" = "${last-}" ] || printf '%s\n' "$message"
-  last=$message
-  printf '%.2000s\n' "$message" >"$report"
-  if [ "$waited" -lt 20 ]; then pause 0.3; else pause 2; fi
+  tell "waiting for $# of the hosts; the first is $first: ${why:-no answer}"
+  rest "$waited"
   waited=$((waited + 1))
 done
+[ "$transport" != kubectl ] || await_names
 rm -f "$said".*
 : >"$report"
 echo 'every host answers'
