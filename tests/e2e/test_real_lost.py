@@ -50,6 +50,7 @@ def test_else_a_person_is_asked(
 ) -> None:
     """The status names Pod and remedy, and nothing is deleted by force."""
     monkeypatch.setattr(lost_node, "NAMED_SECONDS", 2.0)
+    monkeypatch.setattr(lost_node, "LATE_SECONDS", 0.0)
     with (
         scene(control_plane) as found,
         operating(operator_account, found.namespace),

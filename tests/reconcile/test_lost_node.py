@@ -57,6 +57,28 @@ def test_a_lost_node_is_named_with_its_remedy() -> None:
     assert "node-a" in status_of(actions)["message"]
 
 
+@pytest.mark.parametrize(
+    ("past", "away", "named"),
+    [(-300, False, False), (29, False, False), (30, False, True), (-300, True, True)],
+    ids=["in its grace", "in a moment", "late", "its node is known to be away"],
+)
+def test_a_pod_that_uses_its_grace_is_not_lost(
+    past: float, away: bool, named: bool
+) -> None:
+    """It may write a checkpoint for as long as it was given: no force is advised."""
+    pod = going(worker(0), past)
+    pod["metadata"]["deletionGracePeriodSeconds"] = 600
+    if away:
+        entry = {"type": "DisruptionTarget", "status": "True"}
+        pod["status"]["conditions"] += [{**entry, "reason": "DeletionByTaintManager"}]
+    found = plan(seen(pod, worker(1), launcher_pod(), patience=0.0), NOW)
+    told = status_of(found.actions).get("reason") == "WaitingForLostNode"
+    assert told is named
+    if not named:
+        assert found.requeue_after is not None
+        assert found.requeue_after <= 30 - past
+
+
 def test_workers_are_deleted_by_force_once_they_were_waited_for() -> None:
     """By uid, with no grace; one Event names them."""
     pods = [going(worker(index), PATIENCE) for index in range(2)]

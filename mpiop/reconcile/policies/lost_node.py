@@ -13,17 +13,19 @@ from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.views import PodView
 
 NAMED_SECONDS: Final = 60.0
+LATE_SECONDS: Final = 30.0  # after its grace, which may be an hour for a checkpoint
+AWAY: Final = "DeletionByTaintManager"  # Kubernetes says itself that the node is
 FORCED: Final = "LostWorkerDeleted"
 
 
 def message(facts: Facts) -> str:
     """Name the Pod that a lost node keeps from ending, "" where there is none.
 
-    A Pod whose deletion was asked for long ago and that still is not terminal waits
-    for its kubelet.
+    A Pod whose deletion was asked for long ago, whose grace is over, and that still is
+    not terminal waits for its kubelet.
     """
     for pod in _going(facts):
-        if facts.since(pod.deleted) >= NAMED_SECONDS:
+        if _named_in(facts, pod) <= 0:
             return (
                 f"{whereabouts(pod)} does not end; if the node is lost for"
                 f" good, delete the node, or the Pod with --force --grace-period=0"
@@ -51,10 +53,18 @@ def actions(facts: Facts) -> Iterator[Action]:
 def due_in(facts: Facts) -> float | None:
     """Seconds until a Pod is named or forced next; None where none may be."""
     patience = facts.install.force_delete_lost_workers_after
-    marks = [NAMED_SECONDS - facts.since(pod.deleted) for pod in _going(facts)]
+    marks = [_named_in(facts, pod) for pod in _going(facts)]
     if patience:
         marks += [patience - facts.since(pod.due) for pod in facts.leaving]
     return min((mark for mark in marks if mark > 0), default=None)
+
+
+def _named_in(facts: Facts, pod: PodView) -> float:
+    """Seconds until a Pod that is to end is late."""
+    known = NAMED_SECONDS - facts.since(pod.deleted)
+    if AWAY in pod.disruption:
+        return known
+    return max(known, LATE_SECONDS - facts.since(pod.due))
 
 
 def _going(facts: Facts) -> Iterator[PodView]:
