@@ -4,6 +4,7 @@ One launcher Job is one attempt. Exit code 0 is necessary for a success, not
 sufficient: Open MPI 5 may exit 0 when it loses a worker (design 4).
 """
 
+import re
 from datetime import datetime
 from typing import Final, Literal
 
@@ -20,6 +21,9 @@ from mpiop.reconcile.views import JobView, PodView
 TAIL_LINES: Final = 40
 SHOWN_LINES: Final = 5
 SHOWN_WIDTH: Final = 500
+# Lines that say nothing: blanks, rules, and kubectl of each remote start that ended,
+# which the record tells by worker.
+_IDLE: Final = re.compile(r"[\s=*_-]*|command terminated with exit code \d+")
 # How long a worker's end may take to reach us after the launcher's, though it came
 # first: each Pod is told of by a kubelet of its own, in its own time. It is counted
 # from when the Job was told. Where that was later than where nobody is busy, three
@@ -270,8 +274,9 @@ def tail_of(facts: Facts) -> str:
 
 def _said(what: str, words: str) -> str:
     """Add the last lines; one that never ends would not fit into a status."""
+    telling = [line for line in words.splitlines() if not _IDLE.fullmatch(line)]
     lines = [
         line if len(line) <= SHOWN_WIDTH else f"{line[:SHOWN_WIDTH]}..."
-        for line in words.splitlines()[-SHOWN_LINES:]
+        for line in telling[-SHOWN_LINES:]
     ]
     return "\n".join([f"{what}; last lines:", *lines]) if lines else what

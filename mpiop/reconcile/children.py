@@ -25,20 +25,16 @@ from mpiop.reconcile.desired import (
     ssh_secret,
     worker,
 )
-from mpiop.reconcile.digest import digest
+from mpiop.reconcile.drift import mended
 from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import Json, RemoteShell
 from mpiop.reconcile.policies import clean_up, gang, startup, worker_loss
 from mpiop.reconcile.snapshot import FindingKind
 from mpiop.reconcile.views import (
-    PUBLISHED,
-    SELECTOR,
-    ChildView,
     PodView,
     ref_of,
 )
 
-HOST_FILES: Final = ("hostfile", "discover_hosts.sh")
 MOUNT_SECONDS: Final = 60.0
 _BLOCKING: Final = (FindingKind.FOREIGN, FindingKind.TAKEN, FindingKind.DENIED)
 
@@ -105,38 +101,10 @@ def _kept(facts: Facts, manifests: Iterable[Json]) -> Iterator[Action]:
         if not found:
             yield Create(ref, manifest)
         elif not found[0].deleted:
-            yield from _mend(facts, ref, manifest, found[0])
-
-
-def _mend(facts: Facts, ref: Ref, manifest: Json, child: ChildView) -> Iterator[Action]:
-    """Patch what drifted; a started attempt keeps all but its list of hosts."""
-    patch: dict[str, object] = {}
-    if ref.kind == "ConfigMap":
-        data = cast("Mapping[str, object]", manifest["data"])
-        keys = HOST_FILES if facts.launcher_started else tuple(data)
-        stale = {k: data[k] for k in keys if child.digests.get(k) != digest(data[k])}
-        patch = {"data": stale} if stale else {}
-    elif ref.kind == "Role" and child.digests.get("rules") != digest(manifest["rules"]):
-        patch = {"rules": manifest["rules"]}
-    elif ref.kind == "Service":
-        patch = _mend_service(cast("Mapping[str, object]", manifest["spec"]), child)
-    if patch:
-        yield Patch(ref, patch, child.resource_version)
-
-
-def _mend_service(spec: Json, child: ChildView) -> dict[str, object]:
-    """Give back whom it selects, and that it names them before they are ready."""
-    selector = cast("Mapping[str, object]", spec["selector"])
-    has = {k[len(SELECTOR) :] for k in child.digests if k.startswith(SELECTOR)}
-    wrong: dict[str, object] = {
-        key: selector.get(key)
-        for key in sorted(has | selector.keys())
-        if child.digests.get(SELECTOR + key) != digest(selector.get(key))
-    }
-    found: dict[str, object] = {"selector": wrong} if wrong else {}
-    if child.digests.get(PUBLISHED) != digest(spec[PUBLISHED]):
-        found[PUBLISHED] = spec[PUBLISHED]
-    return {"spec": found} if found else {}
+            child, started = found[0], facts.launcher_started
+            patch = mended(ref.kind, manifest, child.digests, started=started)
+            if patch:
+                yield Patch(ref, patch, child.resource_version)
 
 
 def _secret(facts: Facts) -> list[Action]:

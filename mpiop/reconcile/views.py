@@ -6,26 +6,21 @@ Nothing here decides; a view repeats what the API server said.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, cast
+from typing import cast
 
 import attrs
 
-from mpiop.reconcile import names, pod_status
+from mpiop.reconcile import drift, names, pod_status
 from mpiop.reconcile.actions import KindName, Ref
-from mpiop.reconcile.digest import digest
 from mpiop.reconcile.gang import (
     API_VERSIONS,
     GangKind,
     marked,
-    spec_values,
     wait_reason,
 )
 from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.pod_status import Ended
 from mpiop.reconcile.reading import dig, integer, items, parse_time, text
-
-PUBLISHED: Final = "publishNotReadyAddresses"
-SELECTOR: Final = "selector/"
 
 
 @attrs.frozen
@@ -142,9 +137,7 @@ class ChildView:
     """Any other child: identity, and a digest of each of its values.
 
     Attributes:
-        digests: per key of `data` (ConfigMap), for "rules" (Role), for PUBLISHED and
-            per key of the selector (Service), as `gang.spec_values` lists it
-            (PodGroup): what `digest` gives for the value.
+        digests: what `drift.digests` gives.
         waiting: why it waits (PodGroup), "" where it does not.
     """
 
@@ -260,20 +253,6 @@ def _keys(manifest: Json, *path: str) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, Mapping) else ()
 
 
-def _digested(kind: KindName, manifest: Json) -> Mapping[str, object]:
-    if kind == "ConfigMap":
-        data = manifest.get("data")
-        return cast("Json", data) if isinstance(data, Mapping) else {}
-    if kind == "Role":
-        return {"rules": manifest.get("rules")}
-    if kind == "Service":
-        found = dig(manifest, "spec", "selector")
-        selector = found if isinstance(found, Mapping) else {}
-        values = {SELECTOR + str(key): value for key, value in selector.items()}
-        return {PUBLISHED: dig(manifest, "spec", PUBLISHED), **values}
-    return spec_values(manifest) if kind in API_VERSIONS else {}
-
-
 def child_view(kind: KindName, manifest: Json) -> ChildView:
     """Project a child that is neither Pod nor Job."""
     meta = manifest.get("metadata")
@@ -284,7 +263,7 @@ def child_view(kind: KindName, manifest: Json) -> ChildView:
         resource_version=text(meta, "resourceVersion"),
         owner=_owner(meta),
         deleted=dig(meta, "deletionTimestamp") is not None,
-        digests={k: digest(v) for k, v in _digested(kind, manifest).items()},
+        digests=drift.digests(kind, manifest),
         waiting=wait_reason(manifest) if kind in API_VERSIONS else "",
     )
 

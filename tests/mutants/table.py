@@ -174,9 +174,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a started attempt keeps its scripts",
-        "reconcile/children.py",
-        "HOST_FILES if facts.launcher_started else tuple(data)",
-        "tuple(data)",
+        "reconcile/drift.py",
+        "HOST_FILES if started else wanted.keys()",
+        "wanted.keys()",
         (CORNERS, "test_a_started_attempt_keeps_all_but_its_hosts"),
     ),
     Mutant(

@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 
 from mpiop.reconcile.actions import Create, Delete, Patch
+from mpiop.reconcile.desired import access
+from mpiop.reconcile.drift import digests, mended
+from mpiop.reconcile.mpijob import MPIJob
+from mpiop.reconcile.parse import parse
 from tests.reconcile.build import (
     Obj,
     after,
@@ -144,6 +148,22 @@ def test_the_role_follows_the_number_of_workers() -> None:
     found = dict(patches(step(snapshot(job, *children, *WORLD))))
     names = found["Role"]["rules"][1]["resourceNames"]
     assert names == ["pi-worker-0", "pi-worker-1"]
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_a_newer_operators_rules_wait_for_the_next_attempt(*, started: bool) -> None:
+    """What a launcher was started with it keeps; names are followed all the same."""
+    manifest = mpijob(2)
+    manifest["spec"]["remoteShell"] = "KubectlExec"
+    job = parse(manifest)
+    assert isinstance(job, MPIJob)
+    role: Any = access.role(job)
+    theirs = {**role, "rules": [{"verbs": ["watch"]}, *role["rules"]]}
+    fewer = {**role, "rules": role["rules"][:1]}
+    kept = mended("Role", role, digests("Role", theirs), started=started)
+    assert kept == ({} if started else {"rules": role["rules"]})
+    found = mended("Role", role, digests("Role", fewer), started=started)
+    assert found == {"rules": role["rules"]}
 
 
 @pytest.mark.compat("clean-up.None", "clean-up.Running", "clean-up.All")
