@@ -21,6 +21,7 @@ from mpiop.local.apiserver.wire import Forward, Request, Response, Watch
 from mpiop.local.client import JOBS, PODS, Client, Deletion, Json
 from mpiop.local.controllers import Controllers
 from mpiop.local.controllers.job_view import finished
+from tests.support.lives import LIVES
 from tests.virtual_cluster import VirtualCluster
 
 pytestmark = pytest.mark.timeout(1800)  # hundreds of lives; a busy machine takes long
@@ -231,4 +232,6 @@ class JobHistory(RuleBasedStateMachine):
 
 
 TestJobHistory = JobHistory.TestCase
-TestJobHistory.settings = settings(deadline=None, stateful_step_count=30)
+TestJobHistory.settings = settings(
+    max_examples=LIVES, deadline=None, stateful_step_count=30
+)

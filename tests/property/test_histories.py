@@ -31,6 +31,7 @@ from mpiop.reconcile import names
 from mpiop.reconcile.plan import plan
 from tests.reconcile.build import template
 from tests.support.harness import MPIJOBS, Harness
+from tests.support.lives import LIVES
 
 pytestmark = pytest.mark.timeout(3600)  # hundreds of lives; a busy machine takes long
 ENDED = {"Succeeded", "Failed", "Cleaned"}
@@ -290,6 +291,7 @@ class History(RuleBasedStateMachine):
 
 TestHistories = History.TestCase
 TestHistories.settings = settings(
+    max_examples=LIVES,
     deadline=None,
     stateful_step_count=25,
     suppress_health_check=list(HealthCheck),

@@ -1,11 +1,12 @@
 """How `make check` spreads the tests over processes (pytest-xdist).
 
 Files stay whole, since the fixtures of a module are made once, and files that use the
-same cluster stay together. Those that wait for clusters run beside those that compute
-while there are any, so that no core idles; what takes minutes is begun first.
+same cluster stay together. What waits for clusters runs beside what computes, and what
+computes is left for the end, so that no core idles; what takes minutes is begun first.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Final, cast
@@ -38,6 +39,8 @@ TOGETHER: Final = (
 )
 CLUSTERS: Final = {"control_plane": 2, "bare_cluster": 1}  # processes that start one
 WAITING: Final = "tests/e2e/"
+# So many processes compute from the beginning; the others wait, about two for a core.
+COMPUTING: Final = max(1, (os.cpu_count() or 1) // 2)
 # Of either kind, those that take minutes; what is begun last should be short.
 LONGEST: Final = (
     *(together[0] for together in TOGETHER),
@@ -108,6 +111,12 @@ class ClustersEnd:
             self._standing.pop()()
 
 
+def next_unit(queue: Iterable[str], *, waiting: bool) -> str:
+    """Name what to begin next: of the kind asked for, while there is any."""
+    own = (one for one in queue if one.startswith(WAITING) is waiting)
+    return next(own, None) or next(iter(queue))
+
+
 def _rank(name: str) -> int:
     ranks = (rank for rank, head in enumerate(LONGEST) if name.startswith(head))
     return next(ranks, len(LONGEST))
@@ -124,9 +133,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # it publishes no types
         return scope(nodeid)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        """Hand out the next unit: every second process prefers those that compute."""
-        waiting = self.nodes.index(node) % 2 == 0
-        own = (one for one in self.workqueue if one.startswith(WAITING) is waiting)
-        chosen = next(own, next(iter(self.workqueue)))
+        waiting = self.nodes.index(node) >= COMPUTING
+        chosen = next_unit(self.workqueue, waiting=waiting)
         self.workqueue.move_to_end(chosen, last=False)
         super()._assign_work_unit(node)

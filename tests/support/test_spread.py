@@ -1,9 +1,13 @@
-"""A shared cluster ends with the files that share it, in a session of its own here."""
+"""Which files go where; a shared cluster ends with the files that share it."""
 
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
+
+import pytest
+
+from tests.support.spread import next_unit
 
 ROOT: Final = Path(__file__).parents[2]
 SESSION: Final = """
@@ -45,3 +49,19 @@ def test_a_cluster_ends_with_its_files(tmp_path: Path) -> None:
     )
     words = [word for word in told.stdout.replace(".", "").split() if word[0] == "<"]
     assert words == ["<up>", "<used>", "<used>", "<down>", "<other>"], told.stdout
+
+
+@pytest.mark.parametrize(
+    ("queue", "waiting", "chosen"),
+    [
+        (["tests/e2e/a.py", "tests/k8s/b.py"], True, "tests/e2e/a.py"),
+        (["tests/e2e/a.py", "tests/k8s/b.py"], False, "tests/k8s/b.py"),
+        (["tests/k8s/b.py", "tests/k8s/c.py"], True, "tests/k8s/b.py"),
+        (["tests/e2e/a.py", "tests/e2e/d.py"], False, "tests/e2e/a.py"),
+    ],
+)
+def test_a_process_begins_its_own_kind_first(
+    queue: list[str], *, waiting: bool, chosen: str
+) -> None:
+    """Then whatever is left: none is idle while there is work."""
+    assert next_unit(queue, waiting=waiting) == chosen

@@ -32,19 +32,21 @@ def built() -> Path:
 def test_it_is_small_enough(
     built: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """As an image registry keeps it, each layer compressed by itself."""
+    """As an image registry keeps it, each layer compressed by itself, there better."""
     with tarfile.open(built) as archive:
         size = sum(
             compressed(archive, one) for one in archive if one.name.endswith(".tar")
         )
 
-    record_property(TOLD, f"the operator's image: {size / 1e6:.0f} MB compressed")
+    record_property(
+        TOLD, f"the operator's image: at most {size / 1e6:.0f} MB compressed"
+    )
     assert size < MOST_MB * 1_000_000
 
 
 def compressed(archive: tarfile.TarFile, layer: tarfile.TarInfo) -> int:
-    """Give the bytes of a layer after gzip's default compression."""
-    found, engine = 0, zlib.compressobj()
+    """Give the bytes of a layer after gzip's fastest compression."""
+    found, engine = 0, zlib.compressobj(zlib.Z_BEST_SPEED)
     content = archive.extractfile(layer)
     assert content is not None
     while chunk := content.read(CHUNK):
