@@ -30,10 +30,7 @@ from mpiop.reconcile.facts import Facts
 from mpiop.reconcile.mpijob import Json, RemoteShell
 from mpiop.reconcile.policies import clean_up, gang, startup, worker_loss
 from mpiop.reconcile.snapshot import FindingKind
-from mpiop.reconcile.views import (
-    PodView,
-    ref_of,
-)
+from mpiop.reconcile.views import PodView, ref_of
 
 MOUNT_SECONDS: Final = 60.0
 _BLOCKING: Final = (FindingKind.FOREIGN, FindingKind.TAKEN, FindingKind.DENIED)

@@ -12,12 +12,7 @@ import attrs
 
 from mpiop.reconcile import drift, names, pod_status
 from mpiop.reconcile.actions import KindName, Ref
-from mpiop.reconcile.gang import (
-    API_VERSIONS,
-    GangKind,
-    marked,
-    wait_reason,
-)
+from mpiop.reconcile.gang import API_VERSIONS, GangKind, marked, wait_reason
 from mpiop.reconcile.mpijob import Json
 from mpiop.reconcile.pod_status import Ended
 from mpiop.reconcile.reading import dig, integer, items, parse_time, text
