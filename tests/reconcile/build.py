@@ -218,3 +218,6 @@ def running(workers: int = 2, **run_policy: Any) -> Obj:  # noqa: ANN401
 def condition(status: Obj, name: str) -> Obj:
     """Find a condition in a status, {} where it is not."""
     return next((c for c in status.get("conditions", ()) if c["type"] == name), {})
+
+
+WORKERS = [worker(0), worker(1)]

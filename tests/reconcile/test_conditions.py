@@ -7,6 +7,7 @@ import pytest
 from mpiop.reconcile.actions import Count, EmitEvent
 from mpiop.reconcile.names import API_VERSION, V1
 from tests.reconcile.build import (
+    WORKERS,
     Obj,
     after,
     base,
@@ -23,7 +24,6 @@ from tests.reconcile.build import (
     worker,
 )
 
-WORKERS = [worker(0), worker(1)]
 PENDING: Obj = {"phase": "Pending", "containerStatuses": []}
 
 

@@ -23,6 +23,7 @@ from mpiop.reconcile.views import pod_view
 from tests.reconcile.build import (
     NAME,
     NOW,
+    WORKERS,
     Obj,
     after,
     at,
@@ -40,7 +41,6 @@ from tests.reconcile.build import (
     worker,
 )
 
-WORKERS = [worker(0), worker(1)]
 COMPLETE = launcher_job(0, "Complete")
 FAILED = launcher_job(0, "Failed", reason="BackoffLimitExceeded")
 

@@ -3,6 +3,7 @@
 from mpiop.reconcile.actions import Create, CreateLauncher
 from tests.reconcile.build import (
     NAME,
+    WORKERS,
     Obj,
     after,
     at,
@@ -19,7 +20,6 @@ from tests.reconcile.build import (
     worker,
 )
 
-WORKERS = [worker(0), worker(1)]
 POD = f"{NAME}-launcher-abcde on node node-l"
 DISRUPTED = {
     "type": "DisruptionTarget",

@@ -26,6 +26,7 @@ from tests.reconcile.build import (
     NAME,
     NOW,
     UID,
+    WORKERS,
     Obj,
     after,
     at,
@@ -46,7 +47,6 @@ from tests.reconcile.build import (
 
 SUSPENDED = [{"type": "Suspended", "status": "True"}]
 COMPLETE_LONG_AGO = launcher_job(0, "Complete", lastTransitionTime=at(-20))
-WORKERS = [worker(0), worker(1)]
 
 
 def created(actions: tuple[Any, ...]) -> list[str]:

@@ -11,6 +11,7 @@ from mpiop.reconcile import names
 from mpiop.reconcile.actions import Action, Delete, Ref
 from tests.reconcile.build import (
     NAME,
+    WORKERS,
     Obj,
     after,
     at,
@@ -30,7 +31,6 @@ from tests.reconcile.build import (
     worker,
 )
 
-WORKERS = [worker(0), worker(1)]
 WHY = "every worker is ready, but a remote start does not succeed"
 DAY = 86_400.0
 
