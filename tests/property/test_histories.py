@@ -235,7 +235,9 @@ class History(RuleBasedStateMachine):
             planned.clear()
         self.world.run_until(self._over, limit=CALM_SECONDS)
         self.world.advance(AFTERWARDS_SECONDS)
-        self._left(self._job()["status"])
+        status = self._job()["status"]
+        assert status["phase"] in ENDED, status
+        self._left(status)
         before = self.world.transport.writes
         self.world.restart_operator()
         self.world.advance(CALM_SECONDS)

@@ -40,7 +40,7 @@ TOGETHER: Final = (
 CLUSTERS: Final = {"control_plane": 2, "bare_cluster": 1}  # processes that start one
 WAITING: Final = "tests/e2e/"
 # So many processes compute from the beginning; the others wait, about two for a core.
-COMPUTING: Final = max(1, (os.cpu_count() or 1) // 2)
+COMPUTING: Final = max(1, len(os.sched_getaffinity(0)) // 2)
 # Of either kind, those that take minutes; what is begun last should be short.
 LONGEST: Final = (
     *(together[0] for together in TOGETHER),

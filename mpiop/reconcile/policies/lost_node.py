@@ -14,7 +14,8 @@ from mpiop.reconcile.views import PodView
 
 NAMED_SECONDS: Final = 60.0
 LATE_SECONDS: Final = 30.0  # after its grace, which may be an hour for a checkpoint
-AWAY: Final = "DeletionByTaintManager"  # Kubernetes says itself that the node is
+# By a NoExecute taint: mostly of a node that is not reached, seldom of one that is.
+AWAY: Final = "DeletionByTaintManager"
 FORCED: Final = "LostWorkerDeleted"
 
 
